@@ -1,0 +1,83 @@
+# `make demo` and `make test` each work alone on a machine that has Python 3.11 and make.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# An uv that is installed but does not start (a shim of another version) counts as missing.
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(BIN)/uv)
+
+# EXTRAS=all tests with every engine. No engine needs more than `dev` yet; the set that adds torch
+# and coqui-tts takes its place here, and in scripts/lock, with the first engine that uses them.
+EXTRAS ?= dev
+SET_dev := dev
+SET_all := dev
+SET := $(or $(SET_$(EXTRAS)),$(error EXTRAS is '$(EXTRAS)': choose dev or all))
+
+PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
+
+.PHONY: help setup dev demo up test lint format bench lock clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
+
+setup: $(VENV)/.light  ## build .venv with what the farm needs to run
+dev: $(VENV)/.$(SET)
+
+demo: setup  ## turn the sample book into an audiobook in out/demo
+	@$(BIN)/farm demo
+
+up: setup  ## run the farm until Ctrl-C
+	@$(BIN)/farm up
+
+test: dev  ## run the tests (EXTRAS=all: with every engine)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: dev  ## check style and types
+	@$(BIN)/ruff check . $(PYTHON_SCRIPTS)
+	$(BIN)/ruff format --check . $(PYTHON_SCRIPTS)
+	$(BIN)/mypy
+
+format: dev  ## put the code into the house's format
+	@$(BIN)/ruff check --fix . $(PYTHON_SCRIPTS)
+	$(BIN)/ruff format . $(PYTHON_SCRIPTS)
+
+bench: dev  ## compare the farm with its bare engine on this machine
+	@scripts/bench
+
+lock: $(BIN)/python | $(UV)  ## bring requirements/*.txt up to date (ARGS=--upgrade)
+	@PATH="$(dir $(UV)):$$PATH" scripts/lock $(ARGS)
+
+clean:  ## remove what was built (not .farm, where your jobs are)
+	rm -rf $(VENV) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+		echo "make: $(PYTHON) is not Python 3.11 or newer; say make PYTHON=/path/to/python3.11" >&2
+		exit 1
+	}
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+# Debian ships venv without ensurepip; then the system's own pip may stand in.
+$(BIN)/uv: requirements/uv.txt | $(BIN)/python
+	@if $(BIN)/python -m ensurepip --version >/dev/null 2>&1; then
+		$(BIN)/python -m ensurepip >/dev/null
+		pip=($(BIN)/python -m pip)
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then
+		pip=($(PYTHON) -m pip --python $(BIN)/python)
+	else
+		echo "make: no uv, and $(PYTHON) has neither ensurepip nor pip to install it with;" \
+			"install one of them (Debian: apt-get install python3-venv) and say make again" >&2
+		exit 1
+	fi
+	"$${pip[@]}" install --quiet --require-hashes -r requirements/uv.txt
+	touch $@
+
+$(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python $(UV)
+	@$(UV) pip install --python $(BIN)/python --no-deps --require-hashes -r $<
+	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,3 @@
+"""A task-queue batch synthesis farm for speech."""
+
+__version__ = "0.1.0"

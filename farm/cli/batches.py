@@ -1,0 +1,48 @@
+"""A batch on the command line: which voices its lines name, and its files and results."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from farm import keys, lifecycle
+from farm.assembly import ItemRecord
+from farm.cli.session import catalogue
+from farm.cli.watching import manifest, records
+from farm.config import Settings
+from farm.farm import Farm
+from farm.text.lines import Line, read_lines
+
+
+def voices_named(path: Path, settings: Settings) -> set[str]:
+    """Return the voices that a file's lines name and this host knows; others fail their line."""
+    known = catalogue(settings)
+    with path.open("rb") as stream:
+        named = {line.voice for line in read_lines(stream) if isinstance(line, Line)}
+    return {voice for voice in named if voice and voice in known}
+
+
+def fetch(farm: Farm, job: str, folder: Path) -> tuple[int, int]:
+    """Write every line's file and results.jsonl; return how many were spoken and how many not."""
+    done = failed = 0
+    lost: dict[int, str] = {}
+    for row in lifecycle.failures(farm, job):
+        lost.setdefault(row["item"], row["error"])
+    listed = manifest(farm, job)
+    with (folder / "results.jsonl").open("w") as results:
+        for item in records(listed):
+            spoken = bool(item.files) and not item.failed
+            done, failed = done + spoken, failed + (not spoken)
+            results.write(json.dumps(_row(farm, item, folder, lost), ensure_ascii=False) + "\n")
+    farm.store.get_file(keys.manifest(job, listed["revision"]), folder / "manifest.json")
+    return done, failed
+
+
+def _row(farm: Farm, item: ItemRecord, folder: Path, lost: dict[int, str]) -> dict[str, object]:
+    row: dict[str, object] = {"id": item.id}
+    for file in item.files.values():
+        farm.store.get_file(file.key, folder / file.name)
+        row |= {"file": file.name, "seconds": file.seconds}
+    if item.error or item.failed:
+        row["error"] = lost.get(item.index) or item.error
+    return row

@@ -1,0 +1,111 @@
+"""Follow a job on the terminal, and fetch what it made."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from farm import keys, lifecycle
+from farm.assembly import File, ItemRecord
+from farm.errors import JobError, NotFound, Unavailable
+from farm.farm import Farm
+from farm.jobs import State, from_json
+
+#: Seconds between two looks at a job.
+LOOK_S = 0.25
+#: Times that a unit of a job may have to wait for the world before the command gives up.
+PATIENCE = 4
+
+console = Console(stderr=True)
+
+
+def watch(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
+    """Show a job's progress until it has ended; return its record.
+
+    Raises:
+        JobError: the job failed, was cancelled or expired.
+        Unavailable: the farm could not go on; the job stays and can be taken up again.
+    """
+    record = lifecycle.show(farm, job)
+    with _progress(quiet) as progress:
+        bar = progress.add_task("waiting", total=None, speed="", eta="")
+        begin, after = time.monotonic(), "0"
+        start_audio = int(record.get("audio_ms", 0))
+        while not State(record["state"]).terminal:
+            after = _check_waiting(farm, job, after)
+            time.sleep(LOOK_S)
+            record = lifecycle.show(farm, job)
+            _update(progress, bar, record, start_audio, time.monotonic() - begin)
+    if record["state"] != State.COMPLETED:
+        raise JobError(record.get("error") or f"job {job} is {record['state']}")
+    return record
+
+
+def _check_waiting(farm: Farm, job: str, after: str) -> str:
+    """Give up when a unit has waited for the world too often; return the last event's id."""
+    for id_, type_, data in farm.ledger.events(job, after):
+        after = id_
+        if type_ == "waiting" and data["tries"] >= PATIENCE:
+            raise Unavailable(f"{data['reason']} (job {job} can be taken up again)")
+    return after
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} segments"),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[eta]}"),
+    )
+    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+        yield progress
+
+
+def _update(
+    progress: Progress, bar: TaskID, record: dict[str, Any], before_ms: int, elapsed: float
+) -> None:
+    done, total = record.get("segments", 0), record.get("segments_total", 0)
+    audio_s = (record.get("audio_ms", 0) - before_ms) / 1000
+    speed = f"{audio_s:.0f} s of audio, {audio_s / elapsed:.0f}x real time" if audio_s else ""
+    known = record.get("pages_total") and record["pages_done"] == record["pages_total"]
+    eta = f"{elapsed / done * (total - done):.0f} s to go" if known and done else ""
+    state = "assembling" if total and done == total else record["state"]
+    progress.update(
+        bar, description=state, completed=done, total=total or None, speed=speed, eta=eta
+    )
+
+
+def manifest(farm: Farm, job: str) -> dict[str, Any]:
+    """Return the list of a job's outputs."""
+    key = keys.manifest(job, lifecycle.current(farm, job))
+    return dict(json.loads(farm.store.get(key)))
+
+
+def records(listed: dict[str, Any]) -> Iterator[ItemRecord]:
+    """Yield a manifest's items."""
+    for row in listed["items"]:
+        yield from_json(ItemRecord, json.dumps(row))
+
+
+def package_file(listed: dict[str, Any], name: str) -> File:
+    """Return a file of the package, or raise `NotFound`."""
+    if name not in listed["package"]:
+        raise NotFound(f"job {listed['job']} made no {name}")
+    return File(**listed["package"][name])
+
+
+def fetch(farm: Farm, file: File, path: Path) -> Path:
+    """Write an output to a local file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    farm.store.get_file(file.key, path)
+    return path

@@ -1,0 +1,79 @@
+"""Settings: `configs/farm.yaml` (or `FARM_CONFIG`) and `FARM_*`. Read once, at the edge."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from farm.errors import InvalidInput
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; each also as `FARM_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="FARM_", extra="forbid")
+
+    home: Path = Path(".farm")
+    """Folder of the embedded farm and of this host's caches."""
+    id: str = "farm"
+    """Farms that share a store touch only the jobs that carry their id."""
+    broker_url: SecretStr = SecretStr("")
+    """Redis (`redis://`, `rediss://`, `unix://`); empty: an embedded farm with its own."""
+    store_url: str = ""
+    """`file:///folder` or `s3://bucket/prefix`; empty: `store` in the home folder."""
+    s3_endpoint_url: str = ""
+    """Address of an S3 server other than Amazon's; credentials as boto3 finds them."""
+    s3_region: str = "us-east-1"
+    """Region of the bucket."""
+    voices: list[Path] = Field(default_factory=list)
+    """Further folders with voice files (*.yaml), before the home's `voices` and the built-in."""
+    voice: str = "slt"
+    """The voice of jobs that name none."""
+    children: int = 0
+    """Worker children per family on this host; 0: one per core."""
+    device: str = "cpu"
+    """Where the engines run: `cpu` or `cuda:<n>`."""
+    result_expires_s: int = 3600
+    """Seconds that Celery keeps a task's small result, for Flower and for people."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before the environment before the file."""
+        path = Path(os.environ.get("FARM_CONFIG", "configs/farm.yaml"))
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=path)
+        return init_settings, env_settings, file
+
+    @property
+    def cores(self) -> int:
+        """Worker children per family."""
+        return self.children or len(os.sched_getaffinity(0))
+
+    @property
+    def store(self) -> str:
+        """The store's URL."""
+        return self.store_url or (self.home.absolute() / "store").as_uri()
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings, or raise `InvalidInput` with the name of the bad one."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(step) for step in first["loc"])
+        raise InvalidInput(f"setting {name!r}: {first['msg']}") from error

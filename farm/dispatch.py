@@ -1,0 +1,123 @@
+"""One unit of work from its message to the messages of what follows.
+
+    message -> claim -> stage -> recorded in the ledger -> messages
+
+What happens to a stage's errors follows from their branch (`farm.errors`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from farm.assembly import Lost
+from farm.errors import FarmError, JobError, Unavailable
+from farm.farm import Farm
+from farm.ledger import Ledger, Ref, parse
+from farm.lifecycle import fail, restart
+from farm.stages import STAGES, Work
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two renewals of a claim; a third of the ledger's lease.
+RENEW_S = 5.0
+#: Seconds after which a unit's claim is renewed no more: it hangs.
+HARD_LIMIT_S = 1800.0
+#: Times that a unit may end in an error that is not the farm's own before its job is failed.
+BUG_TRIES = 5
+#: Chunks kept in a lane for each live slot: one being spoken, one on its way.
+WINDOW = 2
+#: Chunks kept in the queue of a family that has no worker yet.
+IDLE_WINDOW = 2
+#: A lane without a window: somebody waits for this speech.
+NO_WINDOW = 1_000_000
+
+
+def top_up(farm: Farm, lane: str) -> int:
+    """Fill a family's window with the chunks whose turn it is; return how many."""
+    family, _, now = lane.partition(".")
+    window = NO_WINDOW if now else max(IDLE_WINDOW, WINDOW * farm.ledger.slots(family))
+    taken = farm.ledger.take(lane, window)
+    for ref, label in taken:
+        farm.send(ref, label)
+    return len(taken)
+
+
+def speaking_lanes(ledger: Ledger) -> list[str]:
+    """Return the lanes that carry chunks."""
+    return [lane for lane in ledger.lanes() if lane.split(".")[0] not in ("control", "audio")]
+
+
+def perform(farm: Farm, name: str) -> dict[str, Any]:
+    """Do one unit of work, if it is still to be done. Returns a few numbers for people."""
+    ref, holder = parse(name), uuid.uuid4().hex
+    claim = farm.ledger.claim(ref, holder)
+    if claim.verdict != "go":
+        _go_on(farm, ref, [])
+        return {"skipped": claim.verdict}
+    with _renewed(farm.ledger, ref, holder):
+        try:
+            result, following = STAGES[ref.stage](Work(farm, ref, claim, holder))
+        except Lost as error:
+            log.warning("%s: %s; the job is taken up again", ref, error)
+            restart(farm, ref.job, ref.revision)
+            return {"restarted": str(error)}
+        except JobError as error:
+            fail(farm, ref.job, ref.revision, str(error))
+            return {"failed": str(error)}
+        except Exception as error:
+            _give_back(farm, ref, holder, error)
+            return {"waiting": str(error)}
+    _go_on(farm, ref, following)
+    return result
+
+
+def _go_on(farm: Farm, ref: Ref, following: list[Ref]) -> None:
+    """Send what follows a unit of work; what cannot be sent now is the control process's."""
+    try:
+        for unit in following:
+            farm.send(unit, unit.what)
+        lanes = {"chunk": [ref.lane], "page": speaking_lanes(farm.ledger)}
+        for lane in lanes.get(ref.stage, []):
+            top_up(farm, lane)
+    except Unavailable as error:
+        log.warning("%s: what follows waits: %s", ref, error)
+
+
+def _give_back(farm: Farm, ref: Ref, holder: str, error: Exception) -> None:
+    """Have a unit done again later; a job whose unit ends in a bug again and again fails."""
+    if isinstance(error, FarmError):
+        reason = str(error)
+    else:
+        reason = f"{type(error).__name__}: {error}"
+        log.exception("%s", ref)
+    tries = farm.ledger.release(ref, holder, reason)
+    if tries >= BUG_TRIES and not isinstance(error, Unavailable):
+        fail(farm, ref.job, ref.revision, f"{ref.stage}: {reason}")
+
+
+@contextmanager
+def _renewed(ledger: Ledger, ref: Ref, holder: str) -> Iterator[None]:
+    """Renew a claim from a thread while the block runs."""
+    over = threading.Event()
+
+    def renew() -> None:
+        for _ in range(int(HARD_LIMIT_S / RENEW_S)):
+            if over.wait(RENEW_S):
+                return
+            try:
+                ledger.renew(ref, holder)
+            except Unavailable as error:
+                log.warning("%s: claim not renewed: %s", ref, error)
+
+    thread = threading.Thread(target=renew, daemon=True, name=f"renew {ref}")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

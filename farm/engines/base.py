@@ -1,0 +1,39 @@
+"""The contract of an engine: segments in, signals out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from farm.audio import Audio
+from farm.jobs import Segment, Voice
+
+
+class Engine(ABC):
+    """One loaded voice on one device."""
+
+    sample_rate: int
+
+    @abstractmethod
+    def __init__(self, voice: Voice, folder: Path, device: str) -> None:
+        """Load a voice from its folder (files as `voice.files` names them) on a device.
+
+        `device` is `cpu` or `cuda:<n>`.
+
+        Raises:
+            EngineError: the files are not what the voice says.
+            Unavailable: the device is not there or the model does not fit on it.
+        """
+
+    @abstractmethod
+    def speak(self, segments: Sequence[Segment]) -> list[Audio]:
+        """Speak all segments in one forward pass, in the order given.
+
+        Returns one `Audio` per segment at `self.sample_rate` Hz, cut to its own length (no
+        padding of the batch). The samples are a function of the segment's digest.
+
+        Raises:
+            OutOfMemory: the batch did not fit; the caller may halve it.
+            EngineError: these segments cannot be spoken.
+        """

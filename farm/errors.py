@@ -1,0 +1,60 @@
+"""The error tree: what to do about a failure follows from its branch.
+
+    FarmError
+    ├── JobError            the caller's fault: HTTP 4xx, never retried
+    │   ├── InvalidInput    a document, a line or a text that cannot be read
+    │   ├── UnknownVoice    no such voice, or it does not speak the language
+    │   ├── NotFound        no such job, object or file
+    │   └── Conflict        not possible in the present state
+    ├── EngineError         this segment cannot be spoken; its neighbours can
+    └── Unavailable         the world's fault: retried with backoff, HTTP 503
+        ├── StoreUnavailable
+        ├── LedgerUnavailable
+        └── OutOfMemory     the batch did not fit; the caller may halve it
+
+Vendor errors are mapped to this tree once, where the vendor is called.
+"""
+
+
+class FarmError(Exception):
+    """The root of everything the farm raises on purpose; its text is one line for a person."""
+
+
+class JobError(FarmError):
+    """The caller's fault. Never retried."""
+
+
+class InvalidInput(JobError):
+    """A document, a line or a text cannot be read."""
+
+
+class UnknownVoice(JobError):
+    """There is no such voice, or it does not speak the language."""
+
+
+class NotFound(JobError):
+    """There is no such job, object or file."""
+
+
+class Conflict(JobError):
+    """The request does not fit the present state."""
+
+
+class EngineError(FarmError):
+    """This segment cannot be spoken. Recorded with its text; never fails its neighbours."""
+
+
+class Unavailable(FarmError):
+    """The world's fault: a service, a device or a disk. Retried with backoff and a cap."""
+
+
+class StoreUnavailable(Unavailable):
+    """The object store did not answer, refused, or is full."""
+
+
+class LedgerUnavailable(Unavailable):
+    """Redis did not answer, or refused to write."""
+
+
+class OutOfMemory(Unavailable):
+    """The batch did not fit on the device; the caller may halve it."""

@@ -1,0 +1,300 @@
+"""The farm's plain data: frozen, JSON both ways, ignorant of Celery, Redis and engines.
+
+A job (`Spec`) is read into `Item`s, one audio output each. An item's text is planned into
+`Segment`s, the smallest thing spoken; segments of one voice travel as a `Chunk`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from farm.errors import InvalidInput
+
+#: Version of every JSON object this module writes to the store.
+SCHEMA = 1
+
+#: What an id must look like before it may become part of a key, a path or a queue's message.
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+T = TypeVar("T")
+
+
+class State(StrEnum):
+    """Where a job stands. A partial failure is a count, not a state."""
+
+    QUEUED = "queued"
+    PLANNING = "planning"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINALIZING = "finalizing"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more happens to a revision in this state."""
+        return self in (State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED)
+
+
+Kind = Literal["speech", "batch", "book"]
+Priority = Literal["normal", "bulk"]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice pinned by the digest of everything that decides how it sounds."""
+
+    id: str
+    digest: str
+    engine: str
+    family: str
+    language: str
+    sample_rate: int
+    licence: str = ""
+    rtf: float = 0.1
+    """Seconds of compute per second of audio on the family's usual device; sizes the chunks."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Role (`model`, `config`) to file name within `voices/<id>/<digest>/`."""
+    parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """How a segment is spoken, apart from its voice."""
+
+    speed: float = 1.0
+    """Relative to the voice's own pace."""
+    pitch: float = 0.0
+    """Semitones."""
+    volume: float = 0.0
+    """Decibels."""
+    speaker: str = ""
+    """A speaker of a multi-speaker voice; empty: the voice's default."""
+    take: int = 1
+    """Another number gives another reading."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph or heading of an item, as its source has it."""
+
+    text: str
+    heading: bool = False
+    start: int = 0
+    """Characters before it in the item's source text."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One audio output to be: a text, a line, a chapter."""
+
+    index: int
+    id: str
+    title: str = ""
+    level: int = 1
+    """Depth in the table of contents, from 1."""
+    blocks: tuple[Block, ...] = ()
+    voice: str = ""
+    prosody: Prosody = Prosody()
+    format: str = ""
+    error: str = ""
+    """Why this item cannot be spoken; it is listed, and its neighbours go on."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A sentence-sized piece: what is spoken, and the pause after it."""
+
+    digest: str
+    """Names the stored audio: a function of every input that the engine reads."""
+    text: str
+    """As spoken: normalised."""
+    voice: str
+    prosody: Prosody = Prosody()
+    pause_ms: int = 0
+    start: int = 0
+    """First character in the item's source text."""
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The text that one page holds of one item; a long item is spread over consecutive pages."""
+
+    item: Item
+    """With the blocks of this passage only."""
+    number: int = 0
+    """Which of the item's passages this is, from 0."""
+    parts: int = 1
+    """How many there are."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The segments, in order, of one passage."""
+
+    item: int
+    segments: tuple[Segment, ...]
+    number: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of a part's segments a chunk holds: what its end means for the item."""
+
+    item: int
+    here: int
+    total: int
+    number: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What travels through the queue: segments of one voice and of similar length."""
+
+    voice: str
+    segments: tuple[Segment, ...]
+    items: tuple[int, ...]
+    """The item of each segment."""
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One segment or item that could not be spoken."""
+
+    item: int
+    text: str
+    error: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What planning makes of a page's passages."""
+
+    parts: tuple[Part, ...]
+    chunks: Mapping[str, tuple[Chunk, ...]]
+    """By family."""
+    failures: tuple[Failure, ...] = ()
+    characters: int = 0
+
+
+@dataclass(frozen=True)
+class Head:
+    """What reading a document found out: the plan is whole when this is stored."""
+
+    pages: int
+    items: int
+    title: str = ""
+    author: str = ""
+    language: str = ""
+    cover: str = ""
+    """Store key of the cover image."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is made of the items, and how it is named."""
+
+    format: str = "flac"
+    """Of each item's file; a line's own format goes before it."""
+    package: str = ""
+    """`m4b`, or nothing for separate files."""
+    formats: tuple[str, ...] = ()
+    """Further formats in which each item is written."""
+    subtitles: tuple[str, ...] = ()
+    """`srt`, `vtt`, `json` (marks)."""
+    loudness: float | None = -19.0
+    """Integrated loudness (BS.1770, LUFS) that each item is brought to; None: as spoken."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A job as accepted: durable in the store before the client hears so."""
+
+    id: str
+    kind: Kind
+    farm: str
+    owner: str
+    input: str
+    """Store key of the text, the lines or the document."""
+    voice: str
+    """The voice of every item that names none."""
+    voices: Mapping[str, Voice]
+    """Every voice that the job may use, pinned."""
+    created: float
+    """Unix seconds."""
+    title: str = ""
+    language: str = ""
+    """Empty: the voice's."""
+    prosody: Prosody = Prosody()
+    output: Output = Output()
+    priority: Priority = "normal"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pauses: Mapping[str, int] = field(default_factory=dict)
+    """Milliseconds after a `clause`, `sentence`, `paragraph`, `heading`; others by default."""
+    name: str = ""
+    """The file's own name, which tells its format where its content does not."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A stretch of an item's audio and the source text that it speaks."""
+
+    type: Literal["sentence", "word"]
+    text: str
+    start_ms: int
+    end_ms: int
+    source_start: int
+    source_end: int
+
+
+_adapters: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(type_: type) -> TypeAdapter[Any]:
+    if type_ not in _adapters:
+        _adapters[type_] = TypeAdapter(type_)
+    return _adapters[type_]
+
+
+def to_json(value: Any) -> bytes:
+    """Write a value of this module as one line of JSON, fields at their defaults left out."""
+    return _adapter(type(value)).dump_json(value, exclude_defaults=True)
+
+
+def from_json(type_: type[T], data: str | bytes) -> T:
+    """Read a value of this module.
+
+    Raises:
+        InvalidInput: the JSON is not of that type; the message names the first bad field.
+    """
+    try:
+        value: T = _adapter(type_).validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or type_.__name__
+        raise InvalidInput(f"{where}: {first['msg']}") from error
+    return value
+
+
+def check_id(value: str, what: str = "id") -> str:
+    """Return an id that may become part of a key, or raise `InvalidInput`."""
+    if not ID.fullmatch(value) or ".." in value:
+        raise InvalidInput(
+            f"{what} {value!r} is not valid: letters, digits, '_', '.', '-', 128 at most, "
+            "beginning with a letter or digit"
+        )
+    return value

@@ -1,0 +1,262 @@
+"""A job from its acceptance to its end: the store first, then the ledger.
+
+What a client was told is in the store before it hears so: the spec, a cancel, a pause, the end.
+The ledger follows, and `recover` brings it to what the store says whenever it was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from farm import keys
+from farm.errors import Conflict, JobError, NotFound
+from farm.farm import Farm
+from farm.jobs import SCHEMA, Spec, State, check_id, to_json
+from farm.ledger import Ref
+
+log = logging.getLogger(__name__)
+
+#: Items assembled in one task, by kind: a chapter by itself, lines by the dozen.
+RUN_SIZE = {"book": 1, "batch": 50, "speech": 1}
+
+#: Counters that a job's record shows.
+COUNTERS = [
+    "segments_total",
+    "segments",
+    "hits",
+    "misses",
+    "failed",
+    "items_total",
+    "items_done",
+    "chunks_total",
+    "chunks_done",
+    "pages_total",
+    "pages_done",
+    "characters",
+    "audio_ms",
+    "compute_ms",
+]
+
+
+def submit(farm: Farm, spec: Spec, data: bytes | Path) -> bool:
+    """Accept a job: durable when this returns. False when a job of this id was there already.
+
+    Raises:
+        InvalidInput: the id cannot be part of a key.
+    """
+    check_id(spec.id, "job id")
+    if farm.store.exists(keys.spec(spec.id)):
+        return False
+    if isinstance(data, Path):
+        farm.store.put_file(spec.input, data)
+    else:
+        farm.store.put(spec.input, data)
+    farm.store.put(keys.open_marker(spec.id), b"1")
+    farm.store.put(keys.job(spec.id, "current"), b"1")
+    if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
+        return False
+    begin(farm, spec, 1)
+    return True
+
+
+def _fields(spec: Spec) -> dict[str, str | int | float]:
+    return {
+        "attempt": uuid.uuid4().hex[:12],
+        "owner": spec.owner,
+        "kind": spec.kind,
+        "priority": spec.priority,
+        "created": spec.created,
+        "voice": spec.voice,
+        "title": spec.title,
+        "suffix": ".now" if spec.kind == "speech" else "",
+        "run_size": RUN_SIZE[spec.kind],
+    }
+
+
+def begin(farm: Farm, spec: Spec, revision: int, *, again: bool = False) -> None:
+    """Make a revision known to the ledger and send its first unit; nothing if it is known."""
+    fields = _fields(spec)
+    if farm.ledger.open(spec.id, revision, fields, again=again):
+        ref = Ref(f"control{fields['suffix']}", "read", spec.id, revision, "0")
+        if farm.ledger.send(ref):
+            farm.send(ref, spec.title or spec.name or spec.kind)
+
+
+def restart(farm: Farm, job: str, revision: int) -> None:
+    """Take up a revision from its beginning: what is stored is not spoken again."""
+    begin(farm, farm.spec(job), revision, again=True)
+
+
+def current(farm: Farm, job: str) -> int:
+    """Return a job's latest revision; `NotFound` if there is no such job."""
+    try:
+        return int(farm.store.get(keys.job(check_id(job, "job id"), "current")))
+    except NotFound as error:
+        raise NotFound(f"no job {job!r}; `farm jobs list` shows them") from error
+
+
+def show(farm: Farm, job: str) -> dict[str, Any]:
+    """Return what is known of a job: its state, counters and, once it has ended, its error."""
+    revision = current(farm, job)
+    try:
+        live = farm.ledger.job(job)
+    except NotFound:
+        live = {}
+    key = keys.status(job, revision)
+    if int(live.get("rev", 0)) != revision:
+        if farm.store.exists(key):
+            return dict(json.loads(farm.store.get(key)))
+        return {"job": job, "revision": revision, "state": State.QUEUED.value}
+    return _record(job, revision, live)
+
+
+def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
+    named = {
+        name: live[name] for name in ("kind", "owner", "voice", "title", "error") if live.get(name)
+    }
+    counts = {name: int(live.get(name, 0)) for name in COUNTERS}
+    times = {"created": float(live.get("created", 0)), "seconds": float(live.get("seconds", 0))}
+    state = {"schema": SCHEMA, "job": job, "revision": revision, "state": live["state"]}
+    return {**state, **named, **counts, **times}
+
+
+def failures(farm: Farm, job: str) -> Iterator[dict[str, Any]]:
+    """Yield what could not be spoken."""
+    key = keys.revision(job, current(farm, job), "failures.jsonl")
+    if farm.store.exists(key):
+        yield from map(json.loads, farm.store.get(key).splitlines())
+    else:
+        yield from farm.ledger.failures(job, 0, 10_000)
+
+
+def fail(farm: Farm, job: str, revision: int, error: str) -> None:
+    """End a job that cannot be done."""
+    close(farm, job, revision, State.FAILED, error)
+
+
+def close(
+    farm: Farm,
+    job: str,
+    revision: int,
+    state: State,
+    error: str = "",
+    fields: Mapping[str, str | int | float] | None = None,
+) -> None:
+    """Bring a revision to its end, once, and write the record of it."""
+    farm.ledger.close(job, revision, state, {**(fields or {}), "error": error})
+    _record_end(farm, job, revision)
+
+
+def _record_end(farm: Farm, job: str, revision: int) -> None:
+    """Write the terminal record of a job that has ended in the ledger; the first one stands."""
+    live = farm.ledger.job(job)
+    if not State(live["state"]).terminal or int(live["rev"]) != revision:
+        return
+    rows = farm.ledger.failures(job, 0, 10_000)
+    if rows:
+        lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        farm.store.put(keys.revision(job, revision, "failures.jsonl"), lines.encode())
+    record = json.dumps(_record(job, revision, live), ensure_ascii=False).encode()
+    farm.store.put(keys.status(job, revision), record, if_absent=True)
+    farm.store.delete(keys.open_marker(job))
+
+
+def cancel(farm: Farm, job: str) -> State:
+    """Stop a job at once; what is stored stays."""
+    revision = current(farm, job)
+    if farm.store.exists(keys.status(job, revision)):
+        raise Conflict(f"job {job!r} has ended already")
+    farm.store.put(keys.revision(job, revision, "cancel"), b"")
+    _known(farm, job, revision)
+    farm.ledger.cancel(job)
+    close(farm, job, revision, State.CANCELLED)
+    return State.CANCELLED
+
+
+def pause(farm: Farm, job: str) -> State:
+    """Send no more of a job's chunks until it is resumed."""
+    revision = current(farm, job)
+    farm.store.put(keys.revision(job, revision, "pause"), b"")
+    return farm.ledger.pause(job) or State.PAUSED
+
+
+def resume(farm: Farm, job: str) -> State:
+    """Go on with a paused job."""
+    revision = current(farm, job)
+    farm.store.delete(keys.revision(job, revision, "pause"))
+    return farm.ledger.resume(job) or State.QUEUED
+
+
+def retry(farm: Farm, job: str) -> int:
+    """Run an ended job again, paying only for what is not stored; return the new revision.
+
+    Raises:
+        Conflict: the job is still running.
+    """
+    revision = current(farm, job)
+    if not farm.store.exists(keys.status(job, revision)):
+        raise Conflict(f"job {job!r} has not ended; cancel it first")
+    farm.store.put(keys.open_marker(job), str(revision + 1).encode())
+    farm.store.put(keys.job(job, "current"), str(revision + 1).encode())
+    begin(farm, farm.spec(job), revision + 1)
+    return revision + 1
+
+
+def remove(farm: Farm, job: str) -> None:
+    """Delete a job with all its outputs; its segments stay for others.
+
+    Raises:
+        Conflict: the job is still running.
+    """
+    if farm.store.exists(keys.open_marker(job)):
+        raise Conflict(f"job {job!r} has not ended; cancel it first")
+    current(farm, job)
+    farm.ledger.remove(job)
+    for key in farm.store.list(keys.job(job) + "/"):
+        farm.store.delete(key)
+
+
+def _known(farm: Farm, job: str, revision: int) -> None:
+    """Make sure that the ledger has a job, without starting it."""
+    farm.ledger.open(job, revision, _fields(farm.spec(job)))
+
+
+def recover(farm: Farm) -> int:
+    """Bring the ledger to what the store says of unfinished jobs; return how many were taken up.
+
+    Does nothing to jobs that the ledger knows, so it may run at any time.
+    """
+    taken = 0
+    for key in list(farm.store.list(keys.OPEN)):
+        job = key.removeprefix(keys.OPEN)
+        try:
+            taken += _recover_job(farm, job)
+        except JobError as error:
+            log.warning("job %s cannot be taken up: %s", job, error)
+    return taken
+
+
+def _recover_job(farm: Farm, job: str) -> bool:
+    revision = int(farm.store.get(keys.open_marker(job)))
+    spec = farm.spec(job)
+    if spec.farm != farm.id:
+        return False
+    if farm.store.exists(keys.status(job, revision)):
+        farm.store.delete(keys.open_marker(job))
+        return False
+    if farm.ledger.knows(job):
+        _record_end(farm, job, revision)
+        return False
+    if farm.store.exists(keys.revision(job, revision, "cancel")):
+        _known(farm, job, revision)
+        close(farm, job, revision, State.CANCELLED)
+        return False
+    begin(farm, spec, revision)
+    if farm.store.exists(keys.revision(job, revision, "pause")):
+        farm.ledger.pause(job)
+    return True

@@ -1,0 +1,214 @@
+"""The way of a job: read, plan, speak, assemble, package. One function a stage.
+
+A stage may be run twice and at any time; only the ledger's first record of it counts.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from farm import keys, planning, publishing, reading
+from farm.assembly import Bench, ItemRecord, assemble
+from farm.engines import phonemiser
+from farm.errors import JobError
+from farm.farm import Farm
+from farm.jobs import Chunk, Head, Page, Part, Passage, Segment, Spec, State, from_json, to_json
+from farm.ledger import Claim, Ref
+from farm.lifecycle import close
+from farm.storage import Store
+from farm.synthesis import Booth
+
+Outcome = tuple[dict[str, Any], list[Ref]]
+"""A few numbers for people, and the units that follow."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One claimed unit of work."""
+
+    farm: Farm
+    ref: Ref
+    claim: Claim
+    holder: str
+
+    @property
+    def spec(self) -> Spec:
+        """The job as accepted."""
+        return self.farm.spec(self.ref.job)
+
+    def plan_key(self, kind: str, page: int) -> str:
+        """Key of a page of the plan."""
+        return keys.plan(self.ref.job, self.ref.revision, kind, page)
+
+    def output_key(self, name: str) -> str:
+        """Key of something that this life of the revision makes."""
+        return keys.attempt(self.ref.job, self.ref.revision, self.claim.attempt, name)
+
+
+def read(work: Work) -> Outcome:
+    """Cut a job's document in pages, each planned while the next is read."""
+    farm, ref, spec = work.farm, work.ref, work.spec
+    key = keys.head(ref.job, ref.revision)
+    if not farm.store.exists(key):
+        head = reading.read(farm.store, spec, ref.revision, lambda page: _send_page(work, page))
+        farm.store.put(key, to_json(head))
+    head = from_json(Head, farm.store.get(key))
+    if not head.items:
+        raise JobError(f"{spec.name or 'the text'}: nothing in it to speak")
+    for page in range(head.pages):
+        _send_page(work, page)
+    fields = {"title": spec.title or head.title}
+    refs = farm.ledger.read_done(ref, head.pages, head.items, fields)
+    return {"pages": head.pages, "items": head.items}, refs
+
+
+def _send_page(work: Work, page: int) -> None:
+    unit = replace(work.ref, stage="page", what=str(page))
+    if work.farm.ledger.send(unit):
+        work.farm.send(unit, f"page {page}")
+
+
+def page(work: Work) -> Outcome:
+    """Plan one page. What an earlier run of this stage stored stands: it is the same."""
+    store, number = work.farm.store, work.ref.page
+    rows = store.get(work.plan_key("source", number)).splitlines()
+    planned = planning.plan([from_json(Passage, row) for row in rows], work.spec, phonemiser)
+    for family, chunks in planned.chunks.items():
+        store.put(work.plan_key(family, number), _lines(chunks), if_absent=True)
+    store.put(work.plan_key("pages", number), _lines(planned.parts), if_absent=True)
+    record = _page_record(planned, ".now" if work.ref.lane.endswith(".now") else "")
+    return {"segments": record["segments"]}, work.farm.ledger.planned(work.ref, record)
+
+
+def _lines(rows: Any) -> bytes:
+    return b"\n".join(map(to_json, rows))
+
+
+def _page_record(planned: Page, suffix: str) -> dict[str, Any]:
+    """Describe a planned page to the ledger."""
+    return {
+        "lanes": {
+            f"{family}{suffix}": [_label(chunk) for chunk in chunks]
+            for family, chunks in planned.chunks.items()
+        },
+        "segments": sum(len(part.segments) for part in planned.parts),
+        "characters": planned.characters,
+        "shares": [
+            {"item": p.item, "here": 0, "total": 0, "number": p.number, "parts": p.parts}
+            for p in planned.parts
+            if not p.segments
+        ],
+        "failures": [asdict(failure) for failure in planned.failures],
+    }
+
+
+def _label(chunk: Chunk) -> str:
+    first, last = min(chunk.items), max(chunk.items)
+    items = f"item {first}" if first == last else f"items {first}-{last}"
+    return f"{chunk.voice}, {items}"
+
+
+def chunk(work: Work) -> Outcome:
+    """Speak one chunk."""
+    farm, ref, spec = work.farm, work.ref, work.spec
+    key = work.plan_key(ref.lane.split(".")[0], ref.page)
+    wanted = from_json(Chunk, _chunks(farm.store, key)[ref.chunk])
+    booth = Booth(
+        engine=farm.engine(spec, wanted.voice),
+        voice=spec.voices[wanted.voice],
+        store=farm.store,
+        scope=spec.owner,
+        device=farm.device,
+        flight=lambda digests: farm.ledger.flight(ref, work.holder, digests),
+    )
+    spoken = asdict(booth.speak(wanted, work.claim.suspects))
+    shares = [asdict(share) for share in wanted.shares]
+    refs = farm.ledger.finish(ref, spoken | {"shares": shares})
+    failed = len(spoken.pop("failures"))
+    return spoken | {"failed": failed, "device": farm.device}, refs
+
+
+@lru_cache(maxsize=4)
+def _chunks(store: Store, key: str) -> list[bytes]:
+    return store.get(key).splitlines()
+
+
+def items(work: Work) -> Outcome:
+    """Assemble a run of items, and write the record of it."""
+    farm, ref, spec = work.farm, work.ref, work.spec
+    bench = Bench(
+        store=farm.store,
+        spec=spec,
+        segment_key=lambda segment: _segment_key(spec, segment),
+        output_key=work.output_key,
+        failed=frozenset(row["digest"] for row in farm.ledger.failures(ref.job, 0, 10_000)),
+    )
+    records = []
+    for index, page in ref.items:
+        passages = _passages(farm.store, ref, index, page)
+        item = _on_page(farm.store, ref.job, ref.revision, page)[index][0].item
+        records.append(assemble(item, passages, bench))
+    name = f"runs/{ref.items[0][0]:06d}.jsonl"
+    farm.store.put(work.output_key(name), _lines(records))
+    seconds = round(sum(record.seconds for record in records), 1)
+    return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, name)
+
+
+def _segment_key(spec: Spec, segment: Segment) -> str:
+    return keys.segment(spec.owner, spec.voices[segment.voice].digest, segment.digest)
+
+
+def _passages(store: Store, ref: Ref, index: int, first: int) -> Iterator[tuple[Passage, Part]]:
+    """Yield an item's passages and what is spoken of them, a page at a time."""
+    page, parts = first, 1
+    while page < first + parts:
+        passage, part = _on_page(store, ref.job, ref.revision, page)[index]
+        parts = part.parts
+        yield passage, part
+        page += 1
+
+
+@lru_cache(maxsize=2)
+def _on_page(store: Store, job: str, rev: int, page: int) -> dict[int, tuple[Passage, Part]]:
+    source = store.get(keys.plan(job, rev, "source", page)).splitlines()
+    score = store.get(keys.plan(job, rev, "pages", page)).splitlines()
+    pairs = zip(source, score, strict=True)
+    both = [(from_json(Passage, line), from_json(Part, row)) for line, row in pairs]
+    return {part.item: (passage, part) for passage, part in both}
+
+
+def package(work: Work) -> Outcome:
+    """Package a job, publish its manifest and close it."""
+    farm, ref, spec = work.farm, work.ref, work.spec
+    head = from_json(Head, farm.store.get(keys.head(ref.job, ref.revision)))
+    records: list[ItemRecord] = []
+    for name in farm.ledger.runs(ref.job):
+        rows = farm.store.get(work.output_key(name)).splitlines()
+        records += [from_json(ItemRecord, row) for row in rows]
+    records.sort(key=lambda record: record.index)
+    with tempfile.TemporaryDirectory(prefix="farm-package-") as name:
+        folder = Path(name)
+        press = publishing.Press(farm.store, spec, head, ref.revision, work.output_key, folder)
+        path = folder / "manifest.json"
+        press.manifest(records, press.package(records), path)
+        farm.store.put_file(keys.manifest(ref.job, ref.revision), path)
+    seconds = round(sum(record.seconds for record in records), 3)
+    spoken = any(record.files for record in records)
+    state = State.COMPLETED if spoken else State.FAILED
+    error = "" if spoken else next((r.error for r in records if r.error), "nothing was spoken")
+    close(farm, ref.job, ref.revision, state, error, {"seconds": seconds})
+    return {"state": state.value, "audio_s": seconds}, []
+
+
+STAGES: dict[str, Callable[[Work], Outcome]] = {
+    "read": read,
+    "page": page,
+    "chunk": chunk,
+    "items": items,
+    "package": package,
+}

@@ -1,0 +1,123 @@
+"""Files that appear whole or not at all: a temporary file beside the target, then link or rename.
+
+Temporary files begin with `TEMPORARY`; a crash leaves nothing else behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from farm.errors import StoreUnavailable
+
+TEMPORARY = ".tmp-"
+
+#: What `link` answers on file systems without hard links (FAT, some network mounts).
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+#: Times a write starts again because someone pruned its folder in between.
+_ATTEMPTS = 5
+
+Write = Callable[[BinaryIO], object]
+
+
+@contextmanager
+def mapped(action: str, path: Path) -> Iterator[None]:
+    """Turn every `OSError` into one `StoreUnavailable` line that names the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"cannot {action} {str(path)!r}: {error.strerror}") from error
+
+
+def write_atomically(
+    path: Path, write: Write, *, if_absent: bool = False, durable: bool = True
+) -> bool:
+    """Let `write` fill a file that then appears at `path`; return whether it did.
+
+    `durable`: content and name have reached the disk when this returns.
+
+    Raises:
+        StoreUnavailable: full, read-only or forbidden; whatever `write` raises is passed on.
+    """
+    with mapped("write", path):
+        for attempt in range(_ATTEMPTS):
+            try:
+                make_folder(path.parent, durable=durable)
+                return _write_once(path, write, if_absent, durable)
+            except FileNotFoundError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def make_folder(folder: Path, *, durable: bool = True) -> None:
+    """Create a folder and those above it, each name on the disk before the next."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, durable=durable)
+    try:
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+    if durable:
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_once(path: Path, write: Write, if_absent: bool, durable: bool) -> bool:
+    temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
+    try:
+        with temporary.open("xb") as file:
+            write(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        wrote = _publish_new(temporary, path) if if_absent else _publish(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if wrote and durable:
+        sync_folder(path.parent)
+    return wrote
+
+
+def _publish(temporary: Path, path: Path) -> bool:
+    temporary.replace(path)
+    return True
+
+
+def _publish_new(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _publish_locked(temporary, path)
+    return True
+
+
+def _publish_locked(temporary: Path, path: Path) -> bool:
+    """Publish a new name where there are no hard links: one writer at a time per folder."""
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return not path.exists() and _publish(temporary, path)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,222 @@
+"""The object store in a bucket of Amazon S3 or of a server with its protocol.
+
+Credentials come from boto3's own chain (environment, files, the machine's role). The first write
+of an object wins by the server's own doing (`If-None-Match: *`); where a server does not know
+that, `S3Store` asks first and then writes, so of two writers at the same moment the last wins.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from farm.errors import NotFound
+from farm.storage import s3_client
+from farm.storage.atomic import write_atomically
+from farm.storage.base import Store, check_key, check_prefix
+from farm.storage.local import open_source
+from farm.storage.s3_client import Body, ClientError, code
+
+_THERE_ALREADY = {"PreconditionFailed", "412"}
+_CONFLICT = {"ConditionalRequestConflict", "409"}
+_UNKNOWN_HEADER = {"NotImplemented", "501", "InvalidRequest", "InvalidArgument", "400"}
+
+
+class S3Store(Store):
+    """Objects in a bucket, below a prefix."""
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint_url: str = "",
+        region: str = "us-east-1",
+        attempts: int = 5,
+        timeout_s: float = 20.0,
+    ) -> None:
+        """Take the names; nothing is connected before the first call.
+
+        Each request is tried `attempts` times, waiting between tries (botocore's `standard`
+        retries), and a try fails after `timeout_s` seconds without a byte.
+        """
+        self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self.endpoint_url, self.region = endpoint_url, region
+        self.attempts, self.timeout_s = attempts, timeout_s
+        self._clients: dict[tuple[int, bool], Any] = {}
+        self._conditional: bool | None = None
+
+    def put(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        durable: bool = True,  # noqa: ARG002
+    ) -> bool:
+        """Store bytes in one request; S3 is always durable."""
+        return self._write(key, io.BytesIO(data), if_absent)
+
+    def put_file(
+        self,
+        key: str,
+        path: Path,
+        *,
+        if_absent: bool = False,
+        durable: bool = True,  # noqa: ARG002
+    ) -> bool:
+        """Store a file's content, in parallel parts where it is large."""
+        with open_source(path) as file:
+            return self._write(key, file, if_absent)
+
+    def get(self, key: str) -> bytes:
+        """Return an object's bytes; a transfer that breaks off starts again."""
+        with self._mapped(key):
+            for _ in range(self.attempts - 1):
+                with suppress(*s3_client.BROKEN_OFF):
+                    return self._read(key)
+            return self._read(key)
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object as a stream; a transfer that breaks off raises `StoreUnavailable`."""
+        with self._mapped(key):
+            body = self._client().get_object(**self._name(key))["Body"]
+        return cast(BinaryIO, io.BufferedReader(Body(body, str(self)), 1 << 20))
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write an object to a local file, fetched in parallel parts where it is large."""
+        name = self._name(key)
+        with self._mapped(key):
+            write_atomically(
+                path,
+                lambda file: self._client().download_fileobj(
+                    name["Bucket"], name["Key"], file, Config=s3_client.TRANSFER
+                ),
+            )
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            self.size(key)
+        except NotFound:
+            return False
+        return True
+
+    def size(self, key: str) -> int:
+        """Bytes of an object."""
+        with self._mapped(key):
+            return int(self._client().head_object(**self._name(key))["ContentLength"])
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        with suppress(NotFound), self._mapped(key):
+            self._client().delete_object(**self._name(key))
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Yield the keys that begin with a prefix, a request for each thousand."""
+        pages = self._client().get_paginator("list_objects_v2")
+        begins = self.prefix + check_prefix(prefix)
+        with self._mapped(prefix):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=begins):
+                for each in page.get("Contents", ()):
+                    yield str(each["Key"]).removeprefix(self.prefix)
+
+    def url(self, key: str, *, seconds: int = 3600) -> str:
+        """Return a presigned address; S3 takes at most a week."""
+        with self._mapped(key):
+            signed: str = self._client().generate_presigned_url(
+                "get_object", Params=self._name(key), ExpiresIn=seconds
+            )
+        return signed
+
+    def supports_if_absent(self) -> bool:
+        """Whether the server keeps `If-None-Match: *`; found out once, by a probe object."""
+        if self._conditional is None:
+            self._conditional = self._probe()
+        return self._conditional
+
+    def __str__(self) -> str:
+        """Name bucket and server, as error messages do."""
+        return f"s3://{self.bucket} at {self.endpoint_url or 'Amazon'}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the connections behind when pickled."""
+        return self.__dict__ | {"_clients": {}}
+
+    def _name(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.bucket, "Key": self.prefix + check_key(key)}
+
+    def _mapped(self, key: str) -> AbstractContextManager[None]:
+        return s3_client.mapped(str(self), key)
+
+    def _read(self, key: str) -> bytes:
+        content: bytes = self._client().get_object(**self._name(key))["Body"].read()
+        return content
+
+    def _write(self, key: str, file: BinaryIO, if_absent: bool) -> bool:
+        name = self._name(key)
+        if not if_absent:
+            with self._mapped(key):
+                self._upload(name, file, conditional=False)
+            return True
+        if self.supports_if_absent():
+            return self._write_new(key, name, file)
+        return not self.exists(key) and self._write(key, file, if_absent=False)
+
+    def _write_new(self, key: str, name: dict[str, str], file: BinaryIO) -> bool:
+        with self._mapped(key):
+            for attempt in range(self.attempts):
+                file.seek(0)
+                try:
+                    self._upload(name, file, conditional=True)
+                except ClientError as error:
+                    if code(error) in _THERE_ALREADY:
+                        return False
+                    if code(error) not in _CONFLICT or attempt + 1 == self.attempts:
+                        raise
+                    time.sleep(0.1 * 2**attempt)
+                else:
+                    return True
+        raise AssertionError("unreachable")
+
+    def _upload(self, name: dict[str, str], file: BinaryIO, *, conditional: bool) -> None:
+        client = self._client(conditional)
+        if _length(file) <= s3_client.PART_BYTES:
+            client.put_object(**name, Body=file)
+        else:
+            client.upload_fileobj(file, name["Bucket"], name["Key"], Config=s3_client.TRANSFER)
+
+    def _probe(self) -> bool:
+        name = self._name(f"probe/{secrets.token_hex(8)}")
+        with self._mapped(name["Key"]):
+            try:
+                self._client(conditional=True).put_object(**name, Body=b"")
+                self._client(conditional=True).put_object(**name, Body=b"")
+            except ClientError as error:
+                if code(error) not in _THERE_ALREADY | _UNKNOWN_HEADER:
+                    raise
+                return code(error) in _THERE_ALREADY
+            finally:
+                self._client().delete_object(**name)
+        return False
+
+    def _client(self, conditional: bool = False) -> Any:
+        """One client per process: connections do not survive a fork."""
+        slot = (os.getpid(), conditional)
+        if slot not in self._clients:
+            self._clients[slot] = s3_client.connect(
+                self.endpoint_url, self.region, self.attempts, self.timeout_s, conditional
+            )
+        return self._clients[slot]
+
+
+def _length(file: BinaryIO) -> int:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return length

@@ -1,0 +1,121 @@
+"""The farm on one screen: a chunk's segments become objects in the store.
+
+    is it there?  ->  speak (one forward pass a batch)  ->  encode, put if absent
+    threads           this thread                           threads
+
+The three overlap within a chunk, so a slow store does not keep the device waiting. The call
+returns after the last put.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from farm import batching, keys
+from farm.audio import Audio, flac
+from farm.engines import Engine
+from farm.errors import EngineError
+from farm.jobs import Chunk, Failure, Segment, Voice
+from farm.storage import Store
+
+#: Store requests under way at once: enough for 50 ms a request beside segments of 20 ms.
+REQUESTS = 8
+#: Segments spoken but not stored yet; bounds the memory of a slow store.
+UNSTORED = 32
+#: Deaths of a worker with the same single segment in flight before that segment is given up.
+ATTEMPTS = 3
+
+
+@dataclass
+class Spoken:
+    """What became of a chunk."""
+
+    segments: int = 0
+    hits: int = 0
+    misses: int = 0
+    audio_ms: int = 0
+    compute_ms: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Booth:
+    """Where a chunk is spoken: a loaded voice, and the store for what it says."""
+
+    engine: Engine
+    voice: Voice
+    store: Store
+    scope: str
+    device: str
+    budget: int = 1
+    """Padded characters a forward pass may hold; 1: one segment a pass."""
+    flight: Callable[[Sequence[str]], None] = lambda _: None
+    """Called with the digests of a forward pass, before it."""
+
+    def speak(self, chunk: Chunk, suspects: Mapping[str, int] | None = None) -> Spoken:
+        """Speak what is not in the store yet.
+
+        `suspects` are segments that were in flight when an earlier worker died, with the
+        number of deaths: they run alone, after all others.
+
+        Raises:
+            Unavailable: the store or the device failed; nothing stored is lost.
+        """
+        suspects = suspects or {}
+        items = {s.digest: item for s, item in zip(chunk.segments, chunk.items, strict=True)}
+        unique = {s.digest: s for s in chunk.segments}
+        innocent = [s for s in unique.values() if s.digest not in suspects]
+        batches = list(batching.cut(innocent, self.budget))
+        batches += [[unique[digest]] for digest in suspects if digest in unique]
+        spoken = Spoken(segments=len(chunk.segments))
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            present = {d: pool.submit(self.store.exists, self._key(d)) for d in unique}
+            puts: deque[Future[None]] = deque()
+            for batch in batches:
+                missing = [s for s in batch if not present[s.digest].result()]
+                for segment, outcome in zip(
+                    missing, self._run(missing, suspects, spoken), strict=True
+                ):
+                    if isinstance(outcome, EngineError):
+                        spoken.failures.append(
+                            Failure(
+                                items[segment.digest], segment.text, str(outcome), segment.digest
+                            )
+                        )
+                        continue
+                    spoken.audio_ms += round(outcome.seconds * 1000)
+                    puts.append(pool.submit(self._keep, segment, outcome))
+                    if len(puts) >= UNSTORED:
+                        puts.popleft().result()
+            for put in puts:
+                put.result()
+        spoken.hits = len(chunk.segments) - spoken.misses
+        return spoken
+
+    def _run(
+        self, segments: list[Segment], suspects: Mapping[str, int], spoken: Spoken
+    ) -> list[batching.Outcome]:
+        """Speak one batch, and count what it cost."""
+        if not segments:
+            return []
+        spoken.misses += len(segments)
+        deaths = suspects.get(segments[0].digest, 0)
+        if deaths >= ATTEMPTS:
+            return [EngineError(f"a worker died {deaths} times while it spoke this text")]
+        self.flight([segment.digest for segment in segments])
+        begin = time.perf_counter()
+        outcomes = batching.run(self.engine.speak, segments)
+        spoken.compute_ms += round((time.perf_counter() - begin) * 1000)
+        return outcomes
+
+    def _key(self, digest: str) -> str:
+        return keys.segment(self.scope, self.voice.digest, digest)
+
+    def _keep(self, segment: Segment, audio: Audio) -> None:
+        comments = {"TEXT": segment.text, "VOICE": self.voice.id, "DEVICE": self.device}
+        data = flac.encode(audio, comments)
+        self.store.put(self._key(segment.digest), data, if_absent=True, durable=False)

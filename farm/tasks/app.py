@@ -1,0 +1,108 @@
+"""The Celery app: its settings, its five tasks, and how a unit of work becomes a message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from farm import dispatch
+from farm.config import Settings
+from farm.errors import LedgerUnavailable
+from farm.farm import Farm
+from farm.ledger import Ledger, Ref
+from farm.storage import open_store
+
+#: Seconds before Redis hands an unacknowledged message to another worker: several times the
+#: longest unit. The ledger's leases bring work back long before; this is the second net.
+VISIBILITY_S = 4 * int(dispatch.HARD_LIMIT_S)
+TASK_NAMES = {
+    "read": "farm.read",
+    "page": "farm.plan",
+    "chunk": "farm.synthesize",
+    "items": "farm.assemble",
+    "package": "farm.package",
+}
+
+
+def create_celery(settings: Settings) -> Celery:
+    """Make the app. Nothing connects before the first message."""
+    url = settings.broker_url.get_secret_value()
+    transport = {
+        "visibility_timeout": VISIBILITY_S,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+        "queue_order_strategy": "priority",
+    }
+    app = Celery("farm", broker=url, backend=url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,  # the ledger's lease brings the work back, counted
+        task_acks_on_failure_or_timeout=True,
+        task_time_limit=int(dispatch.HARD_LIMIT_S) + 60,
+        task_track_started=True,
+        task_send_sent_event=True,
+        worker_send_task_events=True,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_soft_shutdown_timeout=10.0,
+        worker_hijack_root_logger=False,
+        worker_max_tasks_per_child=None,
+        visibility_timeout=VISIBILITY_S,
+        broker_transport_options=transport,
+        result_backend_transport_options=transport,
+        broker_connection_retry_on_startup=True,
+        redis_socket_timeout=30,
+        redis_socket_keepalive=True,
+        redis_backend_health_check_interval=30,
+        result_expires=settings.result_expires_s,
+    )
+    _register(app, settings)
+    return app
+
+
+def create_farm(settings: Settings, app: Celery) -> Farm:
+    """Make one process's hold on the farm. Nothing connects before the first call."""
+    store = open_store(
+        settings.store, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
+    )
+    ledger = Ledger(settings.broker_url.get_secret_value())
+    cache = settings.home / "cache" / "voices"
+    return Farm(store, ledger, cache, _sender(app), settings.device, settings.id)
+
+
+def _sender(app: Celery) -> Callable[[Ref, str], None]:
+    def send(ref: Ref, label: str) -> None:
+        """Put a unit's message into its queue; its arguments are for people, but for `ref`."""
+        arguments = {"ref": str(ref), "job": ref.job, "what": label}
+        try:
+            app.send_task(TASK_NAMES[ref.stage], kwargs=arguments, queue=ref.queue)
+        except (OperationalError, OSError) as error:
+            raise LedgerUnavailable(f"cannot send {ref}: {error}") from error
+
+    return send
+
+
+def _register(app: Celery, settings: Settings) -> None:
+    """Register one task per stage; each child makes its own hold on the farm at its first task."""
+    farms: dict[int, Farm] = {}
+
+    def farm() -> Farm:
+        if os.getpid() not in farms:
+            farms.clear()
+            farms[os.getpid()] = create_farm(settings, app)
+        return farms[os.getpid()]
+
+    def perform(ref: str, **_: str) -> dict[str, Any]:
+        return dispatch.perform(farm(), ref)
+
+    for name in TASK_NAMES.values():
+        app.task(perform, name=name)

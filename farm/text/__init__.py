@@ -1,0 +1,6 @@
+"""From a document to sentences as they are spoken, each with its span in the source."""
+
+from farm.text.normalise import FRONT_END, normalise
+from farm.text.sentences import Sentence, sentences
+
+__all__ = ["FRONT_END", "Sentence", "normalise", "sentences"]

@@ -1,0 +1,107 @@
+"""The ZIP archive of an EPUB, read with care: bounded, and never outside itself."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from types import TracebackType
+
+from lxml import etree
+
+from farm.errors import InvalidInput
+from farm.text.xhtml import parse
+
+#: Entries an archive may have; the longest books have a few thousand.
+MOST_ENTRIES = 20_000
+#: Bytes that all entries together may unpack to: pictures included, ten times a large book.
+MOST_BYTES = 512 * 2**20
+#: Bytes that one entry may unpack to, since it is held in memory.
+MOST_ENTRY_BYTES = 64 * 2**20
+
+_ENCRYPTION = "META-INF/encryption.xml"
+#: Obfuscated fonts are no obstacle: fonts are not read.
+_FONT_ALGORITHMS = frozenset(
+    {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
+)
+
+
+class Container:
+    """An EPUB's files by name. Use as a context manager.
+
+    Raises:
+        InvalidInput: not a ZIP archive, a bomb, names that lead outside, or encrypted content.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        """Open the archive and check its directory; nothing is unpacked."""
+        self.name = name
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InvalidInput(f"{name!r} is not an EPUB: {error}") from error
+        try:
+            self._check()
+        except BaseException:
+            self._zip.close()
+            raise
+
+    def __enter__(self) -> Container:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the archive."""
+        self._zip.close()
+
+    def __contains__(self, file: str) -> bool:
+        """Whether the archive has such a file."""
+        return file in self._names
+
+    def read(self, file: str) -> bytes:
+        """Return a file's bytes; `InvalidInput` if it is missing or damaged."""
+        if file not in self._names:
+            raise InvalidInput(f"{self.name!r} is broken: {file!r} is missing in it")
+        try:
+            return self._zip.read(file)
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+            raise InvalidInput(f"{self.name!r} is broken: {file!r} in it: {error}") from error
+
+    def xml(self, file: str) -> etree._Element:
+        """Return the root of an XML file; `InvalidInput` if it is missing or no XML."""
+        root = parse(self.read(file))
+        if root is None:
+            raise InvalidInput(f"{self.name!r} is broken: {file!r} in it is not XML")
+        return root
+
+    def _check(self) -> None:
+        entries = self._zip.infolist()
+        self._names = {entry.filename for entry in entries}
+        size = sum(entry.file_size for entry in entries)
+        largest = max((entry.file_size for entry in entries), default=0)
+        if len(entries) > MOST_ENTRIES or size > MOST_BYTES or largest > MOST_ENTRY_BYTES:
+            raise InvalidInput(
+                f"{self.name!r} is too large: {len(entries)} files of {size} bytes unpacked; "
+                f"the farm unpacks {MOST_ENTRIES} files, {MOST_BYTES} bytes, "
+                f"{MOST_ENTRY_BYTES} bytes each"
+            )
+        for name in self._names:
+            if name.startswith("/") or ".." in name.split("/"):
+                raise InvalidInput(f"{self.name!r} is unsafe: {name!r} in it leads outside")
+        if _ENCRYPTION in self._names:
+            self._check_encryption()
+
+    def _check_encryption(self) -> None:
+        for method in self.xml(_ENCRYPTION).iter("{*}EncryptionMethod"):
+            algorithm = method.get("Algorithm", "")
+            parent = method.getparent()
+            data = parent is not None and etree.QName(parent).localname == "EncryptedData"
+            if data and algorithm not in _FONT_ALGORITHMS:
+                raise InvalidInput(
+                    f"{self.name!r} is encrypted (DRM); the farm reads books without it only"
+                )

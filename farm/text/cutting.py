@@ -1,0 +1,109 @@
+"""Cut a text where a reader would breathe; nothing of it is lost."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Literal
+
+import sentencex
+
+Boundary = Literal["clause", "sentence"]
+Span = tuple[int, int, Boundary]
+
+#: Characters that the sentence library sees at once. It is quadratic in a text whose quotes are
+#: never closed (1 MB: 63 s); at this size such a window takes 6 ms, an ordinary one 0.1 ms.
+WINDOW = 8_000
+
+_CLOSING = r"[\"'”’»)\]」』）】]*"
+#: Where an over-long stretch may be cut, best first.
+_BREAKS: tuple[tuple[re.Pattern[str], Boundary], ...] = (
+    (re.compile(rf"[.!?…]{_CLOSING}\s+|[。！？…]+{_CLOSING}\s*"), "sentence"),
+    (re.compile(rf"[;:]{_CLOSING}\s+|[；：—]+{_CLOSING}\s*|\s[–-]+\s+"), "clause"),
+    (re.compile(rf"[,)\]]{_CLOSING}\s+|[，、）」』]+\s*"), "clause"),
+    (re.compile(r"\s+"), "clause"),
+)
+_ZERO_WIDTH_JOINER = "\u200d"
+
+
+def sentence_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
+    """Yield the sentences of a paragraph as spans that tile it, in linear time.
+
+    The library is sentencex (Wikimedia); `language` is a primary subtag such as `en`, and one
+    that it does not know is cut by its fallback chain, in the end as English.
+    """
+    position = 0
+    while position < len(text):
+        last = position + WINDOW >= len(text)
+        ends = _sentence_ends(text[position : position + WINDOW], language)
+        if not last:
+            # What the window's edge cuts off is read again at the head of the next window.
+            ends = ends[:-1] or [_break(text, position, position + WINDOW)[0] - position]
+        start = position
+        for end in ends:
+            yield start, position + end
+            start = position + end
+        position = start
+
+
+def clause_spans(text: str, start: int, end: int, limit: int) -> Iterator[Span]:
+    """Yield spans of at most `limit` characters that tile `text[start:end]`.
+
+    Cut at sentence marks, else at clause marks, else at spaces, else anywhere but inside a
+    combining sequence (unless the sequence alone is longer than `limit`).
+    """
+    while end - start > limit:
+        cut, boundary = _break(text, start, start + limit)
+        yield start, cut, boundary
+        start = cut
+    if start < end:
+        yield start, end, "sentence"
+
+
+def halves(text: str, start: int, end: int) -> tuple[int, Boundary] | None:
+    """Return the best place to cut a stretch in two, nearest its middle; None within one word."""
+    middle = (start + end) // 2
+    for pattern, boundary in _BREAKS:
+        cuts = [found.end() for found in pattern.finditer(text, start, end) if found.end() < end]
+        cuts = [cut for cut in cuts if text[start:cut].strip()]
+        if cuts:
+            return min(cuts, key=lambda cut: abs(cut - middle)), boundary
+    return None
+
+
+def _sentence_ends(window: str, language: str) -> list[int]:
+    ends = [
+        int(found["end_index"]) for found in sentencex.get_sentence_boundaries(language, window)
+    ]
+    if not ends or ends[-1] != len(window):
+        ends.append(len(window))
+    return ends
+
+
+def _break(text: str, start: int, stop: int) -> tuple[int, Boundary]:
+    """Where to cut `text[start:stop]`: as late as possible, at the best kind of break."""
+    earliest = start + (stop - start) // 3
+    for pattern, boundary in _BREAKS:
+        cuts = [found.end() for found in pattern.finditer(text, earliest, stop)]
+        if cuts:
+            return cuts[-1], boundary
+    return _between_characters(text, start, stop), "clause"
+
+
+def _between_characters(text: str, start: int, stop: int) -> int:
+    """The last place at or before `stop` that parts no base character from its marks."""
+    cut = stop
+    while cut > start + 1 and _continues(text[cut - 1], text[cut : cut + 1]):
+        cut -= 1
+    return cut if cut > start + 1 else stop
+
+
+def _continues(before: str, after: str) -> bool:
+    """Whether two neighbours belong to one character as a reader sees it (UAX 29, in short)."""
+    if not after:
+        return False
+    joined = _ZERO_WIDTH_JOINER in (before, after)
+    marks = unicodedata.category(after) in ("Mn", "Me", "Mc", "Sk")
+    surrogates = "\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff"
+    return joined or marks or surrogates

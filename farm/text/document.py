@@ -1,0 +1,62 @@
+"""What every reader of documents returns: a title page and sections, one in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from farm.jobs import Block
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chapter, or what stands for one; one audio output of a book."""
+
+    title: str
+    level: int
+    """Depth in the table of contents, from 1."""
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A book as its file has it."""
+
+    title: str
+    author: str
+    language: str
+    """As the file says (`en-GB`); empty where it does not."""
+    cover: bytes | None
+    """The cover image as it is in the file."""
+    sections: Iterable[Section]
+    """Read from the file as they are asked for; may be iterated again while the file exists.
+
+    Raises `InvalidInput` where a later part of the file turns out to be broken.
+    """
+
+
+class Lazily:
+    """An iterable that starts anew, by a call, each time it is iterated."""
+
+    def __init__(self, start: Callable[[], Iterator[Section]]) -> None:
+        """Remember what to call; nothing is read yet."""
+        self._start = start
+
+    def __iter__(self) -> Iterator[Section]:
+        """Begin again from the first section."""
+        return self._start()
+
+
+def section(title: str, level: int, paragraphs: Iterable[tuple[str, bool]]) -> Section:
+    """Make a section of (text, is heading) pairs; blank ones are left out.
+
+    A block's `start` counts characters of the section's source text: the blocks' texts joined by
+    two line feeds.
+    """
+    blocks: list[Block] = []
+    start = 0
+    for text, heading in paragraphs:
+        if text.strip():
+            blocks.append(Block(text=text, heading=heading, start=start))
+            start += len(text) + 2
+    return Section(title=title, level=level, blocks=tuple(blocks))

@@ -1,0 +1,65 @@
+"""Read a book: EPUB, Markdown or plain text, told apart by content, then by name."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+from farm.errors import InvalidInput, NotFound
+from farm.text.document import Document, Section
+from farm.text.epub import read_epub
+from farm.text.markdown import read_markdown
+from farm.text.plain import read_plain
+
+__all__ = ["Document", "Section", "read"]
+
+_MARKDOWN = (".md", ".markdown", ".mdown")
+#: First bytes of files that people take for books, and what to do with those.
+_FOREIGN = {
+    b"%PDF": "a PDF; convert it to EPUB or text first",
+    b"\xd0\xcf\x11\xe0": "an old Word file; save it as EPUB or text first",
+    b"{\\rtf": "an RTF file; save it as EPUB or text first",
+    b"\x89PNG": "an image",
+    b"\xff\xd8\xff": "an image",
+    b"\x1f\x8b": "compressed by gzip; unpack it first",
+}
+_MOBI = b"BOOKMOBI"
+
+
+def read(path: Path, name: str, *, front_matter: bool = False) -> Document:
+    """Read a book from a file; `name` is what the user called it, for its suffix and for messages.
+
+    Sections are read as they are iterated, so the file must stay where it is. With
+    `front_matter` an EPUB's navigation, cover, title and copyright pages are sections too.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidInput: the file is not EPUB, Markdown or text, is encrypted, broken or empty.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no file {name!r}") from error
+    except OSError as error:
+        raise InvalidInput(f"{name!r} cannot be read: {error.strerror or error}") from error
+    document = _read(path, name, head, front_matter)
+    if next(iter(document.sections), None) is None:
+        raise InvalidInput(f"{name!r} is empty: it has no text to speak")
+    return document
+
+
+def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:
+    suffix = PurePath(name).suffix.lower()
+    if head.startswith(b"PK\x03\x04"):
+        return read_epub(path, name, front_matter=front_matter)
+    if suffix == ".epub":
+        what = "empty" if not head else "not an EPUB: the file is not a ZIP archive"
+        raise InvalidInput(f"{name!r} is {what}")
+    for magic, what in _FOREIGN.items():
+        if head.startswith(magic):
+            raise InvalidInput(f"{name!r} is {what}; the farm reads .epub, .md and .txt")
+    if head[60:68] == _MOBI:
+        raise InvalidInput(f"{name!r} is a Kindle book; the farm reads .epub, .md and .txt")
+    if suffix in _MARKDOWN:
+        return read_markdown(path, name)
+    return read_plain(path, name)

@@ -1,0 +1,100 @@
+"""Cut one paragraph in the sentences that are spoken, each with its span in the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from farm.text.cutting import Boundary, clause_spans, halves, sentence_spans
+from farm.text.normalise import normalise
+
+#: The least that a limit may be: room for a long word.
+LEAST_LIMIT = 20
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A piece of a paragraph: what is spoken, where it stands, and what ends it."""
+
+    spoken: str
+    """Normalised text; empty where nothing can be pronounced (`* * *`)."""
+    start: int
+    """First character in the paragraph."""
+    end: int
+    """One past the last character."""
+    boundary: Boundary
+    """`clause`: the sentence goes on in the next piece."""
+
+
+def sentences(text: str, language: str, limit: int = 400) -> list[Sentence]:
+    """Cut a paragraph in sentences of at most `limit` spoken characters; nothing is cut away.
+
+    The spans tile the paragraph in order; between two of them is nothing but white space. The
+    source is cut first, then each sentence is normalised, and cut again where its spoken form is
+    longer than the limit. What cannot be pronounced (dashes, asterisks, quotes) joins the piece
+    before it, else the one after it; a paragraph of nothing else is one piece with nothing to
+    speak. A blank paragraph has no sentences.
+
+    Raises:
+        ValueError: the limit is below 20 characters.
+    """
+    if limit < LEAST_LIMIT:
+        raise ValueError(f"limit {limit!r} is too small: {LEAST_LIMIT} characters at least")
+    pieces: list[Sentence] = []
+    primary = language.lower().replace("_", "-").split("-")[0]
+    for start, end in sentence_spans(text, primary):
+        for first, last, boundary in clause_spans(text, start, end, limit):
+            pieces.extend(_pieces(text, first, last, boundary, language, limit))
+    return _join_silent(pieces)
+
+
+def _pieces(
+    text: str, start: int, end: int, boundary: Boundary, language: str, limit: int
+) -> Iterator[Sentence]:
+    source = text[start:end]
+    start += len(source) - len(source.lstrip())
+    end -= len(source) - len(source.rstrip())
+    if start >= end:
+        return
+    spoken = _spoken(text[start:end], language)
+    if len(spoken) <= limit:
+        yield Sentence(spoken, start, end, boundary)
+    elif cut := halves(text, start, end):
+        yield from _pieces(text, start, cut[0], cut[1], language, limit)
+        yield from _pieces(text, cut[0], end, boundary, language, limit)
+    else:
+        yield from _share(spoken, Sentence(spoken, start, end, boundary), limit)
+
+
+def _share(spoken: str, whole: Sentence, limit: int) -> Iterator[Sentence]:
+    """Cut one word's long spoken form; the pieces share its span in equal parts."""
+    spans = list(clause_spans(spoken, 0, len(spoken), limit))
+    length = whole.end - whole.start
+    for index, (first, last, boundary) in enumerate(spans):
+        start = whole.start + length * index // len(spans)
+        end = whole.start + length * (index + 1) // len(spans)
+        final = index == len(spans) - 1
+        yield Sentence(
+            spoken[first:last].strip(), start, end, whole.boundary if final else boundary
+        )
+
+
+def _spoken(source: str, language: str) -> str:
+    if not any(character.isalnum() for character in source):
+        return ""
+    return normalise(source, language)
+
+
+def _join_silent(pieces: list[Sentence]) -> list[Sentence]:
+    """Give the span of what cannot be pronounced to a neighbour."""
+    joined: list[Sentence] = []
+    for piece in pieces:
+        if not joined:
+            joined.append(piece)
+        elif not piece.spoken:
+            joined[-1] = replace(joined[-1], end=piece.end, boundary=piece.boundary)
+        elif not joined[-1].spoken:
+            joined[-1] = replace(piece, start=joined[-1].start)
+        else:
+            joined.append(piece)
+    return joined

@@ -1,0 +1,199 @@
+"""The spoken text of an XHTML content document, as paragraphs and headings.
+
+Left out: scripts, styles, hidden parts, ruby glosses, page numbers, references to notes, and the
+notes themselves (EPUB structural semantics `epub:type`, DPUB-ARIA roles).
+"""
+
+from __future__ import annotations
+
+import html.entities
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
+    return frozenset(text.split())
+
+
+OPS = "{http://www.idpf.org/2007/ops}"
+
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_BLOCKS = _HEADINGS | words(
+    "address article aside blockquote body caption center dd details div dl dt fieldset "
+    "figcaption figure footer form header hgroup hr legend li main ol p pre section "
+    "summary table tbody tfoot thead tr ul"
+)
+_CELLS = frozenset({"td", "th"})
+_SILENT = words(
+    "audio canvas datalist embed head iframe map math nav noscript object param rp rt rtc script "
+    "select source style svg template textarea track video"
+)
+_SILENT_TYPES = words(
+    "noteref biblioref footnote footnotes endnote endnotes rearnote rearnotes pagebreak page-list"
+)
+_SILENT_ROLES = words(
+    "doc-noteref doc-biblioref doc-footnote doc-endnote doc-endnotes doc-pagebreak doc-pagelist"
+)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
+#: What a number or sign that points to a note looks like.
+_NOTE_SIGN = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§¶]{1,3})[\])]?")
+_NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
+_XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
+
+
+@dataclass
+class Page:
+    """The spoken blocks of one content document."""
+
+    blocks: list[tuple[str, bool]] = field(default_factory=list)
+    """Text, and whether it is a heading."""
+    marks: dict[str, int] = field(default_factory=dict)
+    """Element id to the index of the block that it stands in or before."""
+    types: frozenset[str] = frozenset()
+    """`epub:type` of the body and of what alone stands in it."""
+
+
+def parse(data: bytes) -> etree._Element | None:
+    """Parse XML or sloppy XHTML: no DTD, entity or address is ever loaded. None if hopeless."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False
+    )
+    try:
+        return etree.fromstring(_numbered_entities(data), parser)
+    except etree.XMLSyntaxError:
+        return None
+
+
+def read_page(data: bytes) -> Page | None:
+    """Read the spoken text of a content document; None if it is no XML at all."""
+    root = parse(data)
+    if root is None:
+        return None
+    body = next((element for element in root.iter() if name(element) == "body"), root)
+    reader = _Reader()
+    reader.walk(body)
+    reader.flush()
+    reader.page.types = frozenset(_outer_types(body))
+    return reader.page
+
+
+def name(element: etree._Element) -> str:
+    """The local name of an element in lower case; empty for a comment or an entity."""
+    tag: object = element.tag
+    return etree.QName(tag).localname.lower() if isinstance(tag, str) else ""
+
+
+def text_of(element: etree._Element) -> str:
+    """All text of an element, white space collapsed."""
+    return " ".join("".join(str(part) for part in element.itertext(etree.Element)).split())
+
+
+def _numbered_entities(data: bytes) -> bytes:
+    """Give HTML's named characters by number: XML without its DTD does not know `&nbsp;`."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = re.sub(r"^\s*<\?xml[^>]*\?>", "", data.decode("utf-16")).encode()
+
+    def numbered(found: re.Match[bytes]) -> bytes:
+        characters = html.entities.html5.get(found[1].decode() + ";", "")
+        if found[1] in _XML_ENTITIES or not characters:
+            return found[0]
+        return "".join(f"&#{ord(character)};" for character in characters).encode()
+
+    return _NAMED_ENTITY.sub(numbered, data)
+
+
+def _outer_types(body: etree._Element) -> Iterator[str]:
+    element = body
+    while True:
+        yield from (element.get(f"{OPS}type") or "").lower().split()
+        yield from ((element.get("role") or "").lower().removeprefix("doc-").split())
+        children = [child for child in element if name(child)]
+        if len(children) != 1:
+            return
+        element = children[0]
+
+
+class _Reader:
+    """Walks a tree and gathers its text block by block."""
+
+    def __init__(self) -> None:
+        self.page = Page()
+        self._parts: list[str] = []
+        self._heading = False
+        self._row = 0
+
+    def walk(self, element: etree._Element) -> None:
+        tag = name(element)
+        # The place of what is left out still counts: a table of contents may point at it.
+        for key in (element.get("id"), element.get("name") if tag == "a" else None):
+            if key:
+                self._mark(key, tag)
+        if tag in _SILENT or _is_silent(element, tag):
+            return
+        if tag in _CELLS and self._has_text():
+            self._parts.append(", ")
+        outer, self._heading = self._heading, self._heading or _is_heading(element, tag)
+        self._edge(tag, entering=True)
+        self._inside(element, tag)
+        self._edge(tag, entering=False)
+        self._heading = outer
+
+    def flush(self) -> None:
+        text = " ".join("".join(self._parts).split())
+        self._parts.clear()
+        if text:
+            self.page.blocks.append((text, self._heading))
+
+    def _inside(self, element: etree._Element, tag: str) -> None:
+        if tag == "img":
+            self._parts.append(element.get("alt") or "")
+        elif tag in ("br", "wbr"):
+            self._parts.append(" " if tag == "br" else "")
+        self._parts.append(element.text or "")
+        for child in element:
+            if name(child):
+                self.walk(child)
+            self._parts.append(child.tail or "")
+
+    def _edge(self, tag: str, *, entering: bool) -> None:
+        if tag == "tr":
+            self.flush()
+            self._row += 1 if entering else -1
+        elif self._row and tag in _BLOCKS:
+            self._parts.append(" ")
+        elif tag in _BLOCKS:
+            self.flush()
+
+    def _mark(self, key: str, tag: str) -> None:
+        begins = tag in _BLOCKS and not self._row and self._has_text()
+        self.page.marks.setdefault(key, len(self.page.blocks) + begins)
+
+    def _has_text(self) -> bool:
+        return any(part.strip() for part in self._parts)
+
+
+def _is_heading(element: etree._Element, tag: str) -> bool:
+    return tag in _HEADINGS or element.get("role") == "heading"
+
+
+def _is_silent(element: etree._Element, tag: str) -> bool:
+    if "hidden" in element.attrib or _HIDDEN.search(element.get("style") or ""):
+        return True
+    types = (element.get(f"{OPS}type") or "").lower().split()
+    roles = (element.get("role") or "").lower().split()
+    if _SILENT_TYPES.intersection(types) or _SILENT_ROLES.intersection(roles):
+        return True
+    return tag in ("sup", "a") and _is_note_reference(element)
+
+
+def _is_note_reference(element: etree._Element) -> bool:
+    """Whether this is `<sup><a href="#n">1</a></sup>`, or the same inside out."""
+    inner = [child for child in element if name(child)]
+    if len(inner) != 1 or {name(element), name(inner[0])} != {"sup", "a"}:
+        return False
+    link = element if name(element) == "a" else inner[0]
+    return "#" in (link.get("href") or "") and bool(_NOTE_SIGN.fullmatch(text_of(element)))

@@ -1,0 +1,115 @@
+"""Loudness against what BS.1770-4 and EBU Tech 3341 say of known signals."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from farm.audio import Samples
+from farm.audio.loudness import Loudness, gain, measure
+from tests.audio.signals import sine, speech_like
+
+RATES = [16_000, 22_050, 24_000, 44_100, 48_000]
+
+
+def level(dbfs: float) -> float:
+    return float(10 ** (dbfs / 20))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_full_scale_sine_of_997_hz_in_one_channel_is_minus_3_01_lufs(rate: int) -> None:
+    # ITU-R BS.1770-4, annex 1, below table 3.
+    found = measure([sine(997, 5, rate, 1.0)], rate)
+    assert found.integrated_lufs == pytest.approx(-3.01, abs=0.1)
+    assert found.true_peak_dbtp == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("dbfs", [-23.0, -33.0])
+def test_ebu_tech_3341_cases_1_and_2_in_one_channel(rate: int, dbfs: float) -> None:
+    # Stereo sines of 1 kHz at -23 and -33 dBFS read -23 and -33 LUFS; one channel 3.01 less.
+    found = measure([sine(1000, 20, rate, level(dbfs))], rate)
+    assert found.integrated_lufs == pytest.approx(dbfs - 3.01, abs=0.1)
+
+
+def test_ebu_tech_3341_case_3_quiet_stretches_do_not_count() -> None:
+    parts = [sine(1000, s, 48_000, level(db)) for db, s in [(-36, 10), (-23, 60), (-36, 10)]]
+    assert measure(parts, 48_000).integrated_lufs == pytest.approx(-23 - 3.01, abs=0.1)
+
+
+def test_a_peak_between_the_samples_is_found() -> None:
+    # EBU Tech 3341, case 16: a quarter of the sample rate, at 45 degrees, peaks at -6 dBTP
+    # while its samples reach -9; faded, so that the start is no peak of its own.
+    time = np.arange(48_000)
+    signal = 0.5 * np.sin(np.pi / 2 * time + np.pi / 4) * np.hanning(48_000) ** 0.25
+    found = measure([signal.astype(np.float32)], 48_000)
+    assert found.true_peak_dbtp == pytest.approx(-6, abs=0.4)
+    assert 20 * math.log10(np.abs(signal).max()) < -9
+
+
+@pytest.mark.parametrize("rate", [11_025, 22_050, 44_100, 48_000])
+def test_a_peak_in_the_last_millisecond_is_found(rate: int) -> None:
+    signal = sine(500, 1.0137, rate, 0.01)
+    signal[-20:] = 0.8
+    assert measure([signal], rate).true_peak_dbtp > -3
+
+
+def test_the_size_of_the_blocks_does_not_matter() -> None:
+    signal = speech_like(7, 22_050)
+    whole = measure([signal], 22_050)
+    for size in (1000, 2205, 30_000):
+        blocks = [signal[at : at + size] for at in range(0, len(signal), size)]
+        assert measure([*blocks, signal[:0]], 22_050) == whole
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, 0.1, 0.25])
+def test_what_is_too_short_to_measure_is_left_as_it_is(seconds: float) -> None:
+    found = measure([sine(500, seconds, 22_050)], 22_050)
+    assert found.integrated_lufs == -math.inf
+    assert gain(found, -19) == 1
+
+
+def test_silence_is_left_as_it_is() -> None:
+    found = measure([np.zeros(48_000, np.float32)], 48_000)
+    assert found == Loudness(-math.inf, -math.inf)
+    assert gain(found, -19) == 1
+
+
+@pytest.mark.parametrize("target", [-16.0, -19.0, -23.0])
+def test_gain_brings_a_signal_to_the_target(target: float) -> None:
+    signal = sine(300, 4, 22_050, 0.02) + sine(1200, 4, 22_050, 0.01)
+    factor = gain(measure([signal], 22_050), target)
+    again = measure([signal * np.float32(factor)], 22_050)
+    assert again.integrated_lufs == pytest.approx(target, abs=0.1)
+
+
+def test_the_ceiling_goes_before_the_target() -> None:
+    signal = sine(300, 4, 22_050, 0.02)
+    signal[30_000] = 0.9
+    factor = gain(measure([signal], 22_050), -16, ceiling_dbtp=-1.5)
+    again = measure([signal * np.float32(factor)], 22_050)
+    assert again.true_peak_dbtp == pytest.approx(-1.5, abs=0.1)
+    assert again.integrated_lufs < -30
+
+
+def test_gain_is_exact_where_nothing_limits_it() -> None:
+    assert gain(Loudness(-25, -20), -19) == pytest.approx(level(6))
+    assert gain(Loudness(-13, -3), -19) == pytest.approx(level(-6))
+    assert gain(Loudness(-25, -3), -19) == pytest.approx(level(1.5))
+
+
+def test_ten_minutes_are_measured_in_the_memory_of_a_block() -> None:
+    def blocks() -> Iterator[Samples]:
+        for _ in range(120):
+            yield sine(440, 5, 22_050)
+
+    tracemalloc.start()
+    found = measure(blocks(), 22_050)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.integrated_lufs == pytest.approx(-9.7, abs=0.5)
+    assert peak < 12 * 22_050 * 5 * 4

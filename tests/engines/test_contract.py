@@ -1,0 +1,130 @@
+"""What every engine promises, over the tone and a tiny Piper voice."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from farm.audio import Audio
+from farm.engines import ENGINES, Engine, load
+from farm.errors import EngineError
+from farm.jobs import Prosody, Segment, Voice
+from tests.engines.tiny_piper import make_voice
+
+TEXTS = ["A short one.", "A sentence that is a good deal longer than the other, is it not?", "No!"]
+
+
+def make(engine: str, folder: Path) -> Voice:
+    """Return a voice of an engine with its files in the folder."""
+    if engine == "piper":
+        return make_voice(folder)
+    return Voice(
+        id="tone", digest="0" * 64, engine="tone", family="tone", language="en", sample_rate=16_000
+    )
+
+
+def segment(text: str, **prosody: Any) -> Segment:
+    """Return a segment with a prosody."""
+    return Segment("d" * 64, text, "voice", Prosody(**prosody))
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def voice(request: pytest.FixtureRequest, tmp_path: Path) -> Voice:
+    return make(request.param, tmp_path)
+
+
+@pytest.fixture
+def engine(voice: Voice, tmp_path: Path) -> Engine:
+    return load(voice, tmp_path, "cpu")
+
+
+def speak(engine: Engine, text: str, **prosody: Any) -> Audio:
+    """Speak one text alone."""
+    return engine.speak([segment(text, **prosody)])[0]
+
+
+def test_each_segment_gives_one_signal_in_order(engine: Engine, voice: Voice) -> None:
+    spoken = engine.speak([segment(text) for text in TEXTS])
+    assert len(spoken) == len(TEXTS)
+    for audio in spoken:
+        assert audio.samples.dtype == np.float32
+        assert audio.samples.ndim == 1
+        assert audio.sample_rate == engine.sample_rate == voice.sample_rate
+        assert 0 < np.abs(audio.samples).max() <= 1
+    assert len(spoken[1].samples) > 2 * len(spoken[0].samples) > 2 * len(spoken[2].samples)
+
+
+def test_no_segments_give_no_signals(engine: Engine) -> None:
+    assert engine.speak([]) == []
+
+
+def test_timings_add_up_to_the_signal(engine: Engine) -> None:
+    for audio in engine.speak([segment(text) for text in TEXTS]):
+        assert len(audio.timings) >= 3
+        assert sum(timing.samples for timing in audio.timings) == len(audio.samples)
+        assert all(timing.samples >= 0 and timing.symbol for timing in audio.timings)
+
+
+def test_company_in_a_batch_changes_no_sample(engine: Engine) -> None:
+    batch = engine.speak([segment(text) for text in TEXTS])
+    for text, audio in zip(TEXTS, batch, strict=True):
+        np.testing.assert_array_equal(audio.samples, speak(engine, text).samples)
+
+
+def test_the_same_segment_sounds_the_same_after_a_restart(
+    engine: Engine, voice: Voice, tmp_path: Path
+) -> None:
+    before = speak(engine, TEXTS[1])
+    speak(engine, TEXTS[0])
+    after = speak(load(voice, tmp_path, "cpu"), TEXTS[1])
+    np.testing.assert_array_equal(before.samples, after.samples)
+    assert before.timings == after.timings
+
+
+def test_threads_do_not_disturb_each_other(engine: Engine) -> None:
+    alone = [speak(engine, text).samples for text in TEXTS]
+    with ThreadPoolExecutor(4) as pool:
+        for number, audio in enumerate(pool.map(lambda text: speak(engine, text), TEXTS * 8)):
+            np.testing.assert_array_equal(audio.samples, alone[number % len(TEXTS)])
+
+
+def test_twice_the_speed_takes_half_the_time(engine: Engine) -> None:
+    slow, fast = speak(engine, TEXTS[1]), speak(engine, TEXTS[1], speed=2.0)
+    assert abs(len(slow.samples) / 2 - len(fast.samples)) <= 1
+    assert sum(timing.samples for timing in fast.timings) == len(fast.samples)
+
+
+def test_volume_is_in_decibels_and_never_beyond_full_scale(engine: Engine) -> None:
+    plain = speak(engine, TEXTS[0]).samples
+    quiet = speak(engine, TEXTS[0], volume=-6.0).samples
+    np.testing.assert_allclose(quiet, plain * 10 ** (-6 / 20), atol=1e-6)
+    assert np.abs(speak(engine, TEXTS[0], volume=60.0).samples).max() == 1
+
+
+def test_a_long_text_is_spoken_to_its_end(engine: Engine) -> None:
+    once = "and so on and on "
+    twenty, forty = speak(engine, once * 20), speak(engine, once * 40)
+    assert len(forty.samples) > 1.9 * len(twenty.samples)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_nothing_to_speak_is_an_error_that_shows_the_text(engine: Engine, text: str) -> None:
+    with pytest.raises(EngineError, match=f"nothing to .* in {text!r}".replace("\\", r"\\")):
+        speak(engine, text)
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0])
+def test_a_speed_that_cannot_be_is_an_error(engine: Engine, speed: float) -> None:
+    with pytest.raises(EngineError, match=f"speed {speed}"):
+        speak(engine, TEXTS[0], speed=speed)
+
+
+def test_a_segment_that_cannot_be_spoken_leaves_the_engine_in_order(engine: Engine) -> None:
+    before = speak(engine, TEXTS[0]).samples
+    with pytest.raises(EngineError):
+        engine.speak([segment(TEXTS[0]), segment("")])
+    np.testing.assert_array_equal(speak(engine, TEXTS[0]).samples, before)

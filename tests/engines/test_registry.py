@@ -1,0 +1,65 @@
+"""The registry: strings until an engine is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from farm.engines import ENGINES, FAMILIES, Engine, family, load, phonemiser
+from farm.errors import EngineError, Unavailable
+from farm.jobs import Voice
+
+
+def voice(engine: str) -> Voice:
+    return Voice(id="v", digest="0", engine=engine, family="x", language="en", sample_rate=16_000)
+
+
+def test_every_engine_is_a_class_that_keeps_the_contract_and_has_a_family() -> None:
+    assert ENGINES.keys() == FAMILIES.keys()
+    for path in ENGINES.values():
+        module, _, name = path.partition(":")
+        assert issubclass(getattr(importlib.import_module(module), name), Engine)
+
+
+@pytest.mark.parametrize("use", [family, phonemiser])
+def test_an_unknown_engine_is_refused_with_the_choices(use: object) -> None:
+    assert callable(use)
+    with pytest.raises(EngineError, match="unknown engine 'vocaloid': choose one of piper, tone"):
+        use("vocaloid")
+
+
+def test_a_voice_of_an_unknown_engine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="unknown engine 'vocaloid'"):
+        load(voice("vocaloid"), tmp_path, "cpu")
+
+
+def test_the_phonemiser_is_named_with_its_version() -> None:
+    assert phonemiser("piper") == f"espeak-ng/piper-tts-{version('piper-tts')}"
+    assert phonemiser("tone") == "none"
+
+
+def test_families_name_the_queues() -> None:
+    assert (family("tone"), family("piper")) == ("tone", "piper")
+
+
+def test_an_engine_that_is_not_installed_is_unavailable_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENGINES, "ghost", "farm.engines.ghost:Ghost")
+    with pytest.raises(
+        Unavailable, match=r"not installed here .*install the extra 'farm\[ghost\]'"
+    ):
+        load(voice("ghost"), tmp_path, "cpu")
+
+
+def test_importing_the_registry_imports_no_engine() -> None:
+    script = (
+        "import sys, farm.engines; farm.engines.phonemiser('piper');"
+        "sys.exit(any(name in sys.modules for name in ('onnxruntime', 'piper', 'onnx', 'torch')))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""Workers as Celery apps: `celery -A workers.piper worker` is `farm worker --family piper`."""
