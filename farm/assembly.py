@@ -59,7 +59,7 @@ class ItemRecord:
 
     index: int
     id: str
-    title: str
+    title: str = ""
     level: int = 1
     seconds: float = 0.0
     segments: int = 0
@@ -303,7 +303,7 @@ def _write_marks(tape: _Tape, spec: Spec) -> dict[str, Path]:
     paths = {"marks": tape.marks} if spec.output.subtitles or spec.kind == "book" else {}
     for name in spec.output.subtitles:
         path = tape.folder / f"item.{name}"
-        path.write_text(subtitles.WRITERS[name](read_marks(tape.marks.read_bytes())))
+        path.write_text(subtitles.WRITERS[name](read_marks(tape.marks.read_bytes())), encoding="utf-8")
         paths[name] = path
     return paths
 

@@ -47,9 +47,10 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path) -> bool:
     """Accept a job: durable when this returns. False when a job of this id was there already.
 
     Raises:
-        InvalidInput: the id cannot be part of a key.
+        InvalidInput: the id or the owner cannot be part of a key.
     """
     check_id(spec.id, "job id")
+    check_id(spec.owner, "owner")
     if farm.store.exists(keys.spec(spec.id)):
         return False
     if isinstance(data, Path):
@@ -154,7 +155,10 @@ def close(
 
 def _record_end(farm: Farm, job: str, revision: int) -> None:
     """Write the terminal record of a job that has ended in the ledger; the first one stands."""
-    live = farm.ledger.job(job)
+    try:
+        live = farm.ledger.job(job)
+    except NotFound:
+        return  # the ledger was lost: the job's open marker brings it back
     if not State(live["state"]).terminal or int(live["rev"]) != revision:
         return
     rows = farm.ledger.failures(job, 0, 10_000)
@@ -249,14 +253,25 @@ def _recover_job(farm: Farm, job: str) -> bool:
     if farm.store.exists(keys.status(job, revision)):
         farm.store.delete(keys.open_marker(job))
         return False
-    if farm.ledger.knows(job):
-        _record_end(farm, job, revision)
-        return False
     if farm.store.exists(keys.revision(job, revision, "cancel")):
         _known(farm, job, revision)
         close(farm, job, revision, State.CANCELLED)
         return False
+    if _live_revision(farm, job) == revision:
+        _record_end(farm, job, revision)
+        for ref in farm.ledger.follow(job):
+            farm.send(ref, "taken up")
+        return False
+    if current(farm, job) != revision:
+        farm.store.put(keys.job(job, "current"), str(revision).encode())
     begin(farm, spec, revision)
     if farm.store.exists(keys.revision(job, revision, "pause")):
         farm.ledger.pause(job)
     return True
+
+
+def _live_revision(farm: Farm, job: str) -> int:
+    try:
+        return int(farm.ledger.job(job)["rev"])
+    except NotFound:
+        return 0

@@ -48,7 +48,7 @@ class Press:
         for name in self.spec.output.subtitles:
             path = self.folder / f"book.{name}"
             marks = self._book_marks(spoken, m4b.starts(chapters))
-            path.write_text(subtitles.WRITERS[name](marks))
+            path.write_text(subtitles.WRITERS[name](marks), encoding="utf-8")
             made[name] = self._put(path)
         return made
 
@@ -89,7 +89,7 @@ class Press:
             "voices": voices,
             "package": {name: asdict(file) for name, file in package.items()},
         }
-        with path.open("w") as stream:
+        with path.open("w", encoding="utf-8") as stream:
             stream.write(json.dumps(about, ensure_ascii=False)[:-1] + ', "items": [')
             for number, record in enumerate(records):
                 row = {name: value for name, value in asdict(record).items() if value}

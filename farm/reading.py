@@ -91,7 +91,7 @@ def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Itera
     for index, row in enumerate(rows):
         if isinstance(row, lines.BadLine):
             name = row.id or f"line-{row.number}"
-            yield Item(index, name, error=f"line {row.number}: {row.error}")
+            yield Item(index, name, error=row.error)
         else:
             yield _line_item(index, row, spec.voices, spec.prosody)
 

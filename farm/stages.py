@@ -54,14 +54,15 @@ def read(work: Work) -> Outcome:
     """Cut a job's document in pages, each planned while the next is read."""
     farm, ref, spec = work.farm, work.ref, work.spec
     key = keys.head(ref.job, ref.revision)
-    if not farm.store.exists(key):
+    if farm.store.exists(key):
+        head = from_json(Head, farm.store.get(key))
+        for page in range(head.pages):
+            _send_page(work, page)
+    else:
         head = reading.read(farm.store, spec, ref.revision, lambda page: _send_page(work, page))
         farm.store.put(key, to_json(head))
-    head = from_json(Head, farm.store.get(key))
     if not head.items:
         raise JobError(f"{spec.name or 'the text'}: nothing in it to speak")
-    for page in range(head.pages):
-        _send_page(work, page)
     fields = {"title": spec.title or head.title}
     refs = farm.ledger.read_done(ref, head.pages, head.items, fields)
     return {"pages": head.pages, "items": head.items}, refs

@@ -29,7 +29,10 @@ def redis_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="farm-redis-"))
     socket = folder / "redis.sock"
     process = subprocess.Popen(
-        [redis_executable(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder],
+        [
+            redis_executable(),
+            *("--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)),
+        ],
         stdout=subprocess.DEVNULL,
     )
     url = f"unix://{socket}"

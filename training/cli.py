@@ -29,6 +29,11 @@ def _acoustic(options: argparse.Namespace) -> None:
     import_module("training.train_acoustic").train(options.work, options.steps)
 
 
+def _refine(options: argparse.Namespace) -> None:
+    """Train the vocoder further on what the acoustic model gives."""
+    import_module("training.refine").train(options.work, options.steps)
+
+
 def _export(options: argparse.Namespace) -> None:
     """Write the ONNX pair and its configuration."""
     import_module("training.export").export(options.work, options.out)
@@ -39,12 +44,19 @@ def _check(options: argparse.Namespace) -> None:
     raise SystemExit(import_module("training.check").main(["--voice", str(options.out)]))
 
 
+def _measure(options: argparse.Namespace) -> None:
+    """Print figures that need the corpus or torch."""
+    import_module("training.measure").measure(options.work, options.out)
+
+
 #: In the order in which they build on each other.
 STAGES: Final[dict[str, Callable[[argparse.Namespace], None]]] = {
     "data": _data,
     "vocoder": _vocoder,
     "acoustic": _acoustic,
+    "refine": _refine,
     "export": _export,
+    "measure": _measure,
     "check": _check,
 }
 

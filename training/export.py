@@ -1,6 +1,7 @@
 """The `export` stage: the two trained models as ONNX files, and Piper's configuration."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -38,17 +39,18 @@ class AcousticGraph(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor, scales: Tensor) -> tuple[Tensor, ...]:
         """Map ids (B, T) with pads to mel (B, MELS, F), mel lengths (B,), durations (B, T)."""
-        size = ids.shape[1]
-        keep = (ids != 0) & (torch.arange(size)[None] < lengths[:, None])
+        width = ids.shape[1]
+        keep = (ids != 0) & (torch.arange(width)[None] < lengths[:, None])
         rank = torch.cumsum(keep.long(), dim=1) - 1
-        slot = torch.where(keep, rank, torch.full_like(rank, size))
+        slot = torch.where(keep, rank, torch.full_like(rank, width))
         symbols = torch.zeros_like(torch.cat([ids, ids[:, :1]], dim=1))
         symbols = symbols.scatter(1, slot, torch.where(keep, ids, torch.zeros_like(ids)))
         counts = keep.long().sum(dim=1)
-        hidden, said = self.model.encode(symbols[:, : counts.max()], counts)
+        hidden, said = self.model.encode(symbols[:, : counts.max().clamp(min=1)], counts)
         frames = self.model.frames(said, counts, scales[1])
         mel_lengths = frames.sum(dim=1)
-        mel = self.model.decode(hidden, said.pitch, said.energy, frames, mel_lengths.max())
+        size = mel_lengths.max().clamp(min=1)
+        mel = self.model.decode(hidden, said.pitch, said.energy, frames, size)
         durations = torch.gather(frames, 1, rank.clamp(min=0)) * keep.long()
         return mel.transpose(1, 2), mel_lengths, durations
 
@@ -90,7 +92,7 @@ def load(work: Path) -> tuple[AcousticGraph, VocoderGraph]:
     """Build both graphs from the averaged weights of the checkpoints in `work`, rounded."""
     acoustic, vocoder = Acoustic(), Vocoder()
     acoustic.load_state_dict(_rounded(averaged(work / "acoustic.pt")))
-    vocoder.load_state_dict(_rounded(averaged(work / "vocoder.pt")))
+    vocoder.load_state_dict(_rounded(averaged(work / "refined.pt")))
     return (
         AcousticGraph(acoustic).eval(),
         VocoderGraph(vocoder, silence(Corpus(work / "corpus"))).eval(),
@@ -185,7 +187,9 @@ def export(work: Path, out: Path) -> None:
     torch.manual_seed(0)
     acoustic, vocoder = load(work)
     out.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracer says what it does not fold; nothing of it changes the result.
+        warnings.simplefilter("ignore")
         _write_acoustic(acoustic, out / "acoustic.onnx")
         _write_vocoder(vocoder, out / "vocoder.onnx")
     for name in ("acoustic.onnx", "vocoder.onnx"):

@@ -58,7 +58,7 @@ def pitch(signal: FloatArray, frames: int) -> tuple[FloatArray, npt.NDArray[np.b
 
     pyworld's DIO, refined by StoneMask (Morise et al. 2009), read at frame centres.
     """
-    import pyworld
+    import pyworld  # type: ignore[import-untyped]
 
     wide = signal.astype(np.float64)
     low, high = F0_RANGE

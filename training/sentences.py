@@ -98,6 +98,11 @@ def _chapter(rng: random.Random) -> str:
     return f"Chapter {number}, {first} and {second}."
 
 
+def _part(rng: random.Random) -> str:
+    """Return the heading of a part."""
+    return f"Part {_ONES[rng.randint(1, 12)]}: the {rng.choice(_ORDINALS)} {rng.choice(_DAYS)}."
+
+
 def _phrases(rng: random.Random) -> Iterator[str]:
     """Yield endless phrases with numbers, dates, names and headings, spelt out."""
     while True:
@@ -115,7 +120,7 @@ def _phrases(rng: random.Random) -> Iterator[str]:
                 f"Did {name} really say {number}, {other} asked?",
                 f"{name} met {other} at {spell(rng.randint(1, 12))} {spell(rng.randint(10, 59))}.",
                 f"That will be {number} dollars and {spell(rng.randint(2, 99))} cents.",
-                f"Part {_ONES[rng.randint(1, 12)]}: the {rng.choice(_ORDINALS)} {rng.choice(_DAYS)}.",
+                _part(rng),
                 f"Well, {name}, said {other}; about {spell(rng.randint(1, 99))} per cent.",
                 f"{rng.choice(_SHORT)}",
             ]

@@ -26,6 +26,10 @@ MARGIN: Final = 2
 RESOLUTIONS: Final = (512, 1024, 2048)
 
 
+#: Mel (B, MELS, F), log pitch and voicing (B, F), audio (B, F * HOP).
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
 class Segments:
     """Random stretches of the corpus; what a step sees depends on the step alone."""
 
@@ -35,14 +39,17 @@ class Segments:
         self._corpus = corpus
         self._long = [i for i in train if corpus.sizes[i, 1] > FRAMES]
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return mel (B, MELS, F), pitch and voicing (B, F), audio (B, F * HOP)."""
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """Return the sentence and the first frame of each segment."""
         rng = np.random.default_rng((SEED, step))
+        indices = map(int, rng.choice(self._long, BATCH))
+        return [(i, int(rng.integers(self._corpus.sizes[i, 1] - FRAMES))) for i in indices]
+
+    def batch(self, step: int) -> Batch:
+        """Return the segments of a step."""
         rows = []
-        for index in rng.choice(self._long, BATCH):
-            one = self._corpus[index]
-            start = int(rng.integers(len(one.mel) - FRAMES))
-            cut = slice(start, start + FRAMES)
+        for index, start in self.places(step):
+            one, cut = self._corpus[index], slice(start, start + FRAMES)
             signal = one.signal[start * HOP : (start + FRAMES) * HOP] / np.float32(32768)
             rows.append((one.mel[cut].T, one.pitch[cut], one.voiced[cut], signal))
         stacked = (np.stack(column).astype(np.float32) for column in zip(*rows, strict=True))
@@ -70,9 +77,9 @@ def spectral_loss(made: Tensor, true: Tensor) -> Tensor:
     return total / len(RESOLUTIONS)
 
 
-def judge(model: Vocoder, segments: Segments, step: int) -> Judged:
-    """Return the loss of a step's segments."""
-    mel, pitch, voiced, audio = segments.batch(step)
+def losses(model: Vocoder, batch: Batch, step: int) -> tuple[Tensor, dict[str, float], Tensor]:
+    """Return the loss of a batch, its parts and the audio made."""
+    mel, pitch, voiced, audio = batch
     with torch.autocast("cpu", torch.bfloat16):
         guess, masks = model.estimate(mel)
     roll = int(np.random.default_rng((SEED, step, 1)).integers(NOISE_STEPS))
@@ -82,8 +89,14 @@ def judge(model: Vocoder, segments: Segments, step: int) -> Judged:
     spectral = spectral_loss(made[:, inner], audio[:, inner])
     mels = (features.log_mel(made[:, inner]) - features.log_mel(audio[:, inner])).abs().mean()
     f0 = ((guess - pitch).abs() * (0.05 + voiced)).sum() / (0.05 + voiced).sum()
-    loss = spectral + mels + 2.0 * f0
-    return loss, {"stft": spectral.item(), "mel": mels.item(), "f0": f0.item()}
+    notes = {"stft": spectral.item(), "mel": mels.item(), "f0": f0.item()}
+    return spectral + mels + 2.0 * f0, notes, made
+
+
+def judge(model: Vocoder, segments: Segments, step: int) -> Judged:
+    """Return the loss of a step's segments."""
+    loss, notes, _ = losses(model, segments.batch(step), step)
+    return loss, notes
 
 
 def train(work: Path, stop: int | None = None) -> None:

@@ -139,10 +139,9 @@ class Writer:
             else soxr.ResampleStream(sample_rate, self.sample_rate, 1, "float32", "HQ")
         )
         with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(path))
-            self._container = stack.enter_context(
-                open_output(temporary, self.format.container, self.format.container_options)
-            )
+            beside = stack.enter_context(replacing(path))
+            output = open_output(beside, self.format.container, self.format.container_options)
+            self._container = stack.enter_context(output)
             self._stream = self._add_stream(tags or {})
             start(self._container, cover if self.format.cover else None)
             stack.push(self._flush)
@@ -192,9 +191,7 @@ class Writer:
             return
         integer = self.format.sample_format.startswith("s16")
         block = to_int16(samples) if integer else np.clip(samples, -1, 1).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(
-            block[None], format=self.format.sample_format, layout="mono"
-        )
+        frame = av.AudioFrame.from_ndarray(block[None], self.format.sample_format, "mono")
         frame.sample_rate = self.sample_rate
         frame.time_base = Fraction(1, self.sample_rate)
         frame.pts = self._pts
@@ -239,8 +236,8 @@ def probe(path: Path) -> Probe:
 def read_blocks(path: Path) -> Iterator[Samples]:
     """Yield a file's signal, its channels averaged, as float32 blocks of shape (n,).
 
-    Encoder delay is skipped as the container says. Raises as `probe` does; a file that breaks
-    off raises `InvalidInput` after its last good block.
+    Encoder delay is skipped as the container says. Raises as `probe` does, perhaps only after
+    some blocks.
     """
     with open_input(path) as container:
         as_float = av.AudioResampler(format="fltp")

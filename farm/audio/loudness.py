@@ -1,7 +1,9 @@
 """Loudness by ITU-R BS.1770-4, measured in one pass at constant memory.
 
-FFmpeg's `ebur128` filter does the measuring. Mono counts as one channel, as in the standard:
--19 LUFS of a mono file sound like -16 LUFS of the same signal on both channels of a stereo one.
+FFmpeg's `ebur128` filter measures the loudness, soxr the true peak (the filter does that too,
+but reports it in steps of 0.001 of full scale and takes three times as long as both together).
+Mono counts as one channel, as in the standard: -19 LUFS of a mono file sound like -16 LUFS of
+the same signal on both channels of a stereo one.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ from fractions import Fraction
 import av
 import av.filter
 import numpy as np
-from av.filter.context import FilterContext
+import soxr
 
 from farm.audio.signal import Samples
 
 #: What `ebur128` reports where no block passed the absolute gate: silence, or under 0.4 s.
 GATE_LUFS = -70.0
 
-#: Half the step in which the filter reports peaks; added so that a peak is never understated.
-_PEAK_ROUNDING = 0.0005
+#: How much finer than the samples the peak is looked for (BS.1770-4, annex 2).
+OVERSAMPLING = 4
 
 
 @dataclass(frozen=True)
@@ -32,36 +34,22 @@ class Loudness:
     integrated_lufs: float
     """Gated loudness of the whole; -inf for silence and for less than 0.4 s."""
     true_peak_dbtp: float
-    """Highest peak between the samples, in dB of full scale; -inf for silence."""
+    """Highest peak, also between the samples, in dB of full scale; -inf for silence."""
 
 
 def measure(blocks: Iterable[Samples], sample_rate: int) -> Loudness:
     """Measure the loudness of a mono signal given as blocks of any length.
 
-    Takes float32 of shape (samples,). Integrated loudness follows BS.1770-4 (gates at -70 LUFS
-    and -10 LU), true peak its annex 2, at four times oversampling or more.
+    Takes float32 of shape (samples,). Integrated loudness follows BS.1770-4 with gates at -70
+    LUFS and -10 LU, true peak its annex 2.
     """
-    graph = av.filter.Graph()
-    source = graph.add_abuffer(
-        sample_rate=sample_rate,
-        format="flt",
-        layout="mono",
-        time_base=Fraction(1, sample_rate),
-    )
-    meter = graph.add("ebur128", "metadata=1:peak=true")
-    sink = graph.add("abuffersink")
-    source.link_to(meter)
-    meter.link_to(sink)
-    graph.configure()
-    report = {"lavfi.r128.I": str(GATE_LUFS), "lavfi.r128.true_peak": "0"}
-    pushed = 0
+    meter = _Meter(sample_rate)
+    peak = _Peak(sample_rate)
     for block in blocks:
-        report |= _push(source, sink, block, pushed, sample_rate)
-        pushed += len(block)
-    # The filter reports every 100 ms: silence brings the last stretch out of it.
-    step = -(-sample_rate // 10)
-    report |= _push(source, sink, np.zeros(step, np.float32), pushed, sample_rate)
-    return _loudness(float(report["lavfi.r128.I"]), float(report["lavfi.r128.true_peak"]))
+        if len(block):
+            meter.push(block)
+            peak.push(block)
+    return Loudness(meter.finish(), peak.finish())
 
 
 def gain(loudness: Loudness, target_lufs: float, ceiling_dbtp: float = -1.5) -> float:
@@ -76,30 +64,67 @@ def gain(loudness: Loudness, target_lufs: float, ceiling_dbtp: float = -1.5) -> 
     return float(10 ** (min(wanted, allowed) / 20))
 
 
-def _push(
-    source: FilterContext, sink: FilterContext, block: Samples, at: int, sample_rate: int
-) -> dict[str, str]:
-    """Feed one block; return the filter's latest report, empty while it has none."""
-    if not len(block):
-        return {}
-    frame = av.AudioFrame.from_ndarray(
-        np.ascontiguousarray(block, np.float32)[None], format="flt", layout="mono"
-    )
-    frame.sample_rate = sample_rate
-    frame.time_base = Fraction(1, sample_rate)
-    frame.pts = at
-    source.push(frame)
-    report: dict[str, str] = {}
-    while True:
-        try:
-            report |= sink.pull().metadata
-        except av.BlockingIOError:
-            return report
+class _Meter:
+    """FFmpeg's `ebur128`, fed block by block."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._rate = sample_rate
+        self._pushed = 0
+        self._lufs = GATE_LUFS
+        # Kept: its nodes do not keep it alive, and crash without it.
+        self._graph = graph = av.filter.Graph()
+        self._source = graph.add_abuffer(
+            sample_rate=sample_rate,
+            format="flt",
+            layout="mono",
+            time_base=Fraction(1, sample_rate),
+        )
+        meter = graph.add("ebur128", "metadata=1")
+        self._sink = graph.add("abuffersink")
+        self._source.link_to(meter)
+        meter.link_to(self._sink)
+        graph.configure()
+
+    def push(self, block: Samples) -> None:
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(block, np.float32)[None], format="flt", layout="mono"
+        )
+        frame.sample_rate = self._rate
+        frame.time_base = Fraction(1, self._rate)
+        frame.pts = self._pushed
+        self._pushed += len(block)
+        self._source.push(frame)
+        self._drain()
+
+    def finish(self) -> float:
+        """Return the integrated loudness, in LUFS."""
+        # A report comes every 100 ms: silence brings the last stretch out of the filter.
+        self.push(np.zeros(-(-self._rate // 10), np.float32))
+        return self._lufs if self._lufs > GATE_LUFS else -math.inf
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                report = self._sink.pull().metadata
+            except av.BlockingIOError:
+                return
+            self._lufs = float(report.get("lavfi.r128.I", self._lufs))
 
 
-def _loudness(lufs: float, peak: float) -> Loudness:
-    silent = peak == 0
-    return Loudness(
-        integrated_lufs=-math.inf if lufs <= GATE_LUFS else lufs,
-        true_peak_dbtp=-math.inf if silent else 20 * math.log10(peak + _PEAK_ROUNDING),
-    )
+class _Peak:
+    """The highest absolute value of the oversampled signal."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self._stream = soxr.ResampleStream(
+            sample_rate, OVERSAMPLING * sample_rate, 1, "float32", "HQ"
+        )
+        self._highest = 0.0
+
+    def push(self, block: Samples, last: bool = False) -> None:
+        finer = self._stream.resample_chunk(np.asarray(block, np.float32), last=last)
+        self._highest = max(self._highest, float(np.abs(finer).max(initial=0.0)))
+
+    def finish(self) -> float:
+        """Return the true peak, in dBTP."""
+        self.push(np.zeros(0, np.float32), last=True)
+        return 20 * math.log10(self._highest) if self._highest else -math.inf

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from farm.cli import jobs, running, speaking
+from farm.cli import doctor, jobs, running, speaking, voices
 from farm.errors import FarmError
 
 app = typer.Typer(
@@ -18,9 +18,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (speaking, running):
+for module in (speaking, running, doctor):
     module.register(app)
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(voices.app, name="voices")
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 

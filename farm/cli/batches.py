@@ -29,7 +29,7 @@ def fetch(farm: Farm, job: str, folder: Path) -> tuple[int, int]:
     for row in lifecycle.failures(farm, job):
         lost.setdefault(row["item"], row["error"])
     listed = manifest(farm, job)
-    with (folder / "results.jsonl").open("w") as results:
+    with (folder / "results.jsonl").open("w", encoding="utf-8") as results:
         for item in records(listed):
             spoken = bool(item.files) and not item.failed
             done, failed = done + spoken, failed + (not spoken)

@@ -128,9 +128,8 @@ local function forget(u)
 end
 
 local function enter_ring(job, lane)
-  local state, owner = get(job, 'state'), get(job, 'owner')
-  if state == 'paused' or state == 'cancelling' then return end
-  if call('EXISTS', key('todo', job, lane)) == 0 then return end
+  if get(job, 'state') == 'paused' or call('EXISTS', key('todo', job, lane)) == 0 then return end
+  local owner = get(job, 'owner')
   local jobs = key('ring', lane, owner)
   if not call('LPOS', jobs, job) then call('RPUSH', jobs, job) end
   if not call('LPOS', key('ring', lane), owner) then call('RPUSH', key('ring', lane), owner) end

@@ -91,7 +91,6 @@ function step.read_done(ref, pages, items, fields)
   if not live(u) or get(u.job, 'read') == '1' then return {} end
   set_fields(u.job, fields)
   call('HSET', key('job', u.job), 'read', 1, 'pages_total', pages, 'items_total', items)
-  if count(u.job, 'pages_done') == tonumber(pages) then begun(u.job) end
   return follow(u.job)
 end
 

@@ -21,8 +21,9 @@ TEMPORARY = ".tmp-"
 #: What `link` answers on file systems without hard links (FAT, some network mounts).
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
-#: Times a write starts again because someone pruned its folder in between.
-_ATTEMPTS = 5
+#: Times a write starts again because someone pruned its folder in between: cheap, and each
+#: time another writer or deleter got on.
+_ATTEMPTS = 100
 
 Write = Callable[[BinaryIO], object]
 
@@ -91,7 +92,8 @@ def _write_once(path: Path, write: Write, if_absent: bool, durable: bool) -> boo
     finally:
         temporary.unlink(missing_ok=True)
     if wrote and durable:
-        sync_folder(path.parent)
+        with suppress(FileNotFoundError):  # deleted already, and its folder pruned
+            sync_folder(path.parent)
     return wrote
 
 

@@ -78,10 +78,14 @@ class S3Store(Store):
     def get(self, key: str) -> bytes:
         """Return an object's bytes; a transfer that breaks off starts again."""
         with self._mapped(key):
-            for _ in range(self.attempts - 1):
-                with suppress(*s3_client.BROKEN_OFF):
-                    return self._read(key)
-            return self._read(key)
+            for attempt in range(self.attempts):
+                body = self._client().get_object(**self._name(key))["Body"]
+                try:
+                    return bytes(body.read())
+                except s3_client.BROKEN_OFF:
+                    if attempt + 1 == self.attempts:
+                        raise
+        raise AssertionError("unreachable")
 
     def open(self, key: str) -> BinaryIO:
         """Open an object as a stream; a transfer that breaks off raises `StoreUnavailable`."""
@@ -154,10 +158,6 @@ class S3Store(Store):
 
     def _mapped(self, key: str) -> AbstractContextManager[None]:
         return s3_client.mapped(str(self), key)
-
-    def _read(self, key: str) -> bytes:
-        content: bytes = self._client().get_object(**self._name(key))["Body"].read()
-        return content
 
     def _write(self, key: str, file: BinaryIO, if_absent: bool) -> bool:
         name = self._name(key)

@@ -24,6 +24,13 @@ _BREAKS: tuple[tuple[re.Pattern[str], Boundary], ...] = (
     (re.compile(rf"[,)\]]{_CLOSING}\s+|[，、）」』]+\s*"), "clause"),
     (re.compile(r"\s+"), "clause"),
 )
+#: By language: what ends no sentence, and how what follows it begins.
+_UNENDED = {
+    "en": (re.compile(r"\b(?:vols?|nos?|chs?|pp?|figs?|secs?|arts?|pts?|bk|ed)\.\s+$", re.I),
+           re.compile(r"\d")),
+    "fr": (re.compile(r"\b(?:M|MM|Mme|Mlle)\.\s+$"), re.compile(r"\w")),
+}  # fmt: skip
+_LONGEST_ABBREVIATION = 12
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -33,6 +40,24 @@ def sentence_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
     The library is sentencex (Wikimedia); `language` is a primary subtag such as `en`, and one
     that it does not know is cut by its fallback chain, in the end as English.
     """
+    started = -1
+    for start, end in _library_spans(text, language):
+        started = start if started < 0 else started
+        tail = text[max(started, end - _LONGEST_ABBREVIATION) : end]
+        if not _goes_on(tail, text[end : end + 1], language):
+            yield started, end
+            started = -1
+    if started >= 0:
+        yield started, len(text)
+
+
+def _goes_on(tail: str, after: str, language: str) -> bool:
+    """Whether the library took the stop of an abbreviation for the end of a sentence."""
+    abbreviation, follows = _UNENDED.get(language, (None, None))
+    return bool(abbreviation and follows and follows.match(after) and abbreviation.search(tail))
+
+
+def _library_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
     position = 0
     while position < len(text):
         last = position + WINDOW >= len(text)

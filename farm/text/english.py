@@ -40,7 +40,8 @@ _DOTTED = {"e.g.": "for example", "i.e.": "that is", "a.k.a.": "also known as", 
 BEFORE_NUMBER = {
     "no": "number", "nos": "numbers", "vol": "volume", "ch": "chapter", "p": "page",
     "pp": "pages", "fig": "figure", "figs": "figures", "sec": "section", "art": "article",
-    "mar": "march", "apr": "april", "jun": "june", "jul": "july", "pt": "part", "bk": "book", "l": "line", "ed": "edition", "ex": "example", "ver": "version",
+    "mar": "march", "apr": "april", "jun": "june", "jul": "july", "pt": "part",
+    "bk": "book", "l": "line", "ed": "edition", "ex": "example", "ver": "version",
 }  # fmt: skip
 
 _PART = r"chapter|part|book|volume|act|scene|section|canto|appendix|lesson|stage|phase|war|type"
@@ -63,6 +64,17 @@ NUMERAL_IN_PLACE = re.compile(
     r"(?:(?<=War I)|(?<=Act I)|(?<=Scene I)|(?<=Chapter I)|(?<!\sI(?=\s(?!of\b))))(?!\.[A-Z])"
 )
 _CURRENCIES = {"$": "USD", "£": "GBP", "€": "EUR"}
+#: What nobody says of num2words' amounts.
+_MONEY = (
+    (r" sterling", ""),
+    (r"\beuro\b", "euros"),
+    (r"\bone euros\b", "one euro"),
+    (r"^zero (?:dollars|euros|pounds), ", ""),
+    (r", zero (?:cents|pence)$", ""),
+)
+_SLASHED = {"50/50": "fifty fifty", "24/7": "twenty four seven", "9/11": "nine eleven"}
+_POWERS = {"²": "square", "³": "cubic"}
+_METERS = {"m": "meters", "km": "kilometers", "cm": "centimeters", "mm": "millimeters"}
 _SYMBOLS = {
     "°": " degrees", "²": " squared", "³": " cubed", "§": "section ", "№": "number ", "±":
     " plus or minus ", "×": " times ", "÷": " divided by ", "≈": " approximately ", "→": " to ",
@@ -93,10 +105,9 @@ def _plain(words: str) -> str:
 def _money(found: re.Match[str]) -> str:
     amount = Decimal(found["amount"].replace(",", ""))
     words = str(num2words(amount, to="currency", currency=_CURRENCIES[found["sign"]]))
-    for wrong, right in (("zero dollars, ", ""), ("zero euro, ", ""), ("zero pounds sterling, ", ""),
-                         (" sterling", ""), ("euro,", "euros,")):  # fmt: skip
-        words = words.replace(wrong, right)
-    return _plain(words.replace(", zero cents", "").replace(", zero pence", ""))
+    for wrong, right in _MONEY:
+        words = re.sub(wrong, right, words)
+    return _plain(words)
 
 
 def _decade(found: re.Match[str]) -> str:
@@ -154,8 +165,15 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"\b(?P<year>1\d\d0|20\d0)[’']?s\b"), _decade),
     (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)"),
      lambda found: f"{found[1]} {ordinal(found[2])}"),
-    (re.compile(rf"\b(the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"),
-     lambda found: f"the {ordinal(found[2])} of {found[3]}"),
+    (re.compile(rf"\b([Tt]he\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"),
+     lambda found: f"{found[1] or 'the '}{ordinal(found[2])} of {found[3]}"),
+    # 1905: the library says zero where people say oh.
+    (re.compile(r"(?<![\d,.:/$£€-])1[1-9]0[1-9](?![-,.:/%]?\d)"),
+     lambda found: _plain(str(num2words(int(found[0]), to="year")))),
+    (re.compile(r"(?<![\d/])(?:50/50|24/7|9/11)(?![\d/])"), _lookup(_SLASHED)),
+    (re.compile(r"¥\s?(\d[\d,.]*\d|\d)"), r"\1 yen"),
+    (re.compile(r"(?<=\d)\s?([ckm]?m)([²³])"),
+     lambda found: f" {_POWERS[found[2]]} {_METERS[found[1]]}"),
     (re.compile(r"(?<![\d.,])(\d+)(?:st|nd|rd|th)\b"), lambda found: ordinal(found[1])),
     (re.compile(r"(?<![\w,.])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,]*\d)"),
      lambda found: cardinal(found[0])),
@@ -173,12 +191,13 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<=\d)\s?in\.(?=\s[a-z])"), " inches"),
     (re.compile(r"(\d+)[′'](\d+)[″\"]"), r"\1 feet \2"),
     (re.compile("[" + "".join(_SYMBOLS) + "](?!C\\b|F\\b)"), _lookup(_SYMBOLS)),
-    (re.compile(rf"\b(?!(?<=\d\s)(?:Hz|[KMGT]b|Pa|Wh)\b)(?:[A-Z](?=[a-z]+\b)|[A-Z](?=(?<=T)V\b|(?<=Z)IP\b))"),
+    (re.compile(r"\b(?!(?<=\d\s)(?:Hz|[KMGT]b|Pa|Wh)\b)(?:[A-Z](?=[a-z]+\b)|T(?=V\b)|Z(?=IP\b))"),
      rf"\g<0>{_SHIELD}"),
 )  # fmt: skip
 
 _HOUR = r"(?:o'clock|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty)"
 _AFTER: tuple[Rule, ...] = (
+    (re.compile(rf"(?<=[a-z] of ){_MONTH.lower()}\b"), lambda found: found[0].title()),
     (re.compile(_SHIELD), ""),
     # The library writes `"` and `\` as it would inside its own tokens.
     (re.compile(r"\\([\"\\])"), r"\1"),

@@ -93,7 +93,8 @@ def _merged(pages: Iterator[tuple[Page, list[Entry]]], navigation: bool) -> Iter
     for page, entries in pages:
         starts = _starts(page, entries)
         if (not navigation or not named) and 0 not in starts:
-            starts = {0: Entry(_first_heading(page), 1, "", ""), **starts}
+            lead = page.blocks[: min(starts, default=None)]
+            starts = {0: Entry(_first_heading(lead), 1, "", ""), **starts}
         edges = [*sorted(starts), len(page.blocks)]
         blocks.extend(page.blocks[: edges[0]])
         for start, end in itertools.pairwise(edges):
@@ -116,5 +117,5 @@ def _starts(page: Page, entries: list[Entry]) -> dict[int, Entry]:
     return starts
 
 
-def _first_heading(page: Page) -> str:
-    return next((text for text, heading in page.blocks if heading), "")
+def _first_heading(blocks: list[tuple[str, bool]]) -> str:
+    return next((text for text, heading in blocks if heading), "")

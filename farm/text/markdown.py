@@ -37,7 +37,7 @@ def read_markdown(path: Path, name: str) -> Document:
     try:
         text = path.read_text(encoding=decoding(path))
     except UnicodeError as error:
-        raise not_text(name, error) from error
+        raise not_text(path, name) from error
     tokens = _parser().parse(text)
     facts = _front_matter(tokens)
     return Document(

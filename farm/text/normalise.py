@@ -29,6 +29,7 @@ _UNSPOKEN = re.compile(
     r"(?<!\w)[*_]+(?=\w)|(?<=[\w.,;:!?…])[*_]+(?!\w)"
     r"|(?:(?<=\s)|^)[*_~#=•](?:\s?[*_~#=•])+(?=\s|$)|[\u00ad\u200b\u2060\ufeff]"
 )
+_SECOND = re.compile(r"(?<![\d.])2(?=[日号月])")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -64,12 +65,19 @@ _cached = functools.lru_cache(maxsize=16_384)(_normalise)
 def is_plain(text: str, language: str) -> bool:
     """Whether a sentence holds nothing that the libraries would write differently."""
     if language == "en":
-        return bool(_ENGLISH_PLAIN.fullmatch(text)) and not _ENGLISH_WORDS.search(text)
+        numeric = not text.isascii() and any(character.isnumeric() for character in text)
+        plain = not numeric and _ENGLISH_PLAIN.fullmatch(text)
+        return bool(plain) and not _ENGLISH_WORDS.search(text)
     return not _DIGITS.search(text)
 
 
 def _english(text: str) -> str:
     return english.after(read_by_library(english.before(text), "en"))
+
+
+def _chinese(text: str) -> str:
+    # The second of a month is 二日; the library counts days as it counts things: 两.
+    return read_by_library(_SECOND.sub("二", text), "zh")
 
 
 def read_by_library(text: str, language: str) -> str:
@@ -104,6 +112,6 @@ def _load(language: str) -> _Library:
 
 _LANGUAGES: dict[str, Callable[[str], str]] = {
     "en": _english,
-    "zh": functools.partial(read_by_library, language="zh"),
+    "zh": _chinese,
     "ja": functools.partial(read_by_library, language="ja"),
 }

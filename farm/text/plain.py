@@ -70,10 +70,22 @@ def decoding(path: Path) -> str:
     return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), "utf-8")
 
 
-def not_text(name: str, error: UnicodeError) -> InvalidInput:
-    """Say that a file is in no encoding that the farm reads."""
-    where = f" (byte {error.start})" if isinstance(error, UnicodeDecodeError) else ""
-    return InvalidInput(f"{name!r} is not text in UTF-8{where}; save it as UTF-8 and try again")
+def not_text(path: Path, name: str) -> InvalidInput:
+    """Say that a file is in no encoding that the farm reads, and on which line it shows."""
+    with path.open("rb") as lines:
+        bad = (number for number, line in enumerate(lines, start=1) if not _is_utf8(line))
+        where = next(bad, 1)
+    return InvalidInput(
+        f"{name!r} is not text in UTF-8 (line {where}); save it as UTF-8 and try again"
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _survey(path: Path, name: str) -> _Shape:
@@ -89,7 +101,7 @@ def _survey(path: Path, name: str) -> _Shape:
                     kinds.append((found["kind"] or found["zh"] or "").lower())
                 blank = not line.strip()
     except UnicodeError as error:
-        raise not_text(name, error) from error
+        raise not_text(path, name) from error
     upper = _UPPER.intersection(kinds)
     return _Shape(encoding, len(kinds) > 1, bool(upper) and len(upper) < len(set(kinds)))
 

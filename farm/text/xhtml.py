@@ -41,6 +41,8 @@ _SILENT_ROLES = words(
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 #: What a number or sign that points to a note looks like.
 _NOTE_SIGN = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§¶]{1,3})[\])]?")
+#: Stands between the cells of a row until the row is complete.
+_CELL = "\ue001"
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 
@@ -135,7 +137,7 @@ class _Reader:
         if tag in _SILENT or _is_silent(element, tag):
             return
         if tag in _CELLS and self._has_text():
-            self._parts.append(", ")
+            self._parts.append(_CELL)
         outer, self._heading = self._heading, self._heading or _is_heading(element, tag)
         self._edge(tag, entering=True)
         self._inside(element, tag)
@@ -144,6 +146,7 @@ class _Reader:
 
     def flush(self) -> None:
         text = " ".join("".join(self._parts).split())
+        text = ", ".join(cell.strip() for cell in text.split(_CELL))
         self._parts.clear()
         if text:
             self.page.blocks.append((text, self._heading))

@@ -66,7 +66,7 @@ def test_short_signals_keep_every_sample(length: int) -> None:
     ),
 )
 def test_any_sixteen_bits_and_any_text_survive(values: list[int], comments: dict[str, str]) -> None:
-    samples = np.array(values, np.float32) / 32_768
+    samples = np.array(values, np.float32) / np.float32(32_768)
     back, read = flac.decode(flac.encode(Audio(samples, 22_050), comments))
     np.testing.assert_array_equal(back.samples, samples)
     assert read == comments
@@ -157,7 +157,7 @@ def test_timings_that_cannot_be_read_are_refused(value: str) -> None:
 
 def test_another_decoder_reads_samples_and_comments() -> None:
     data = flac.encode(timed(), {"voice": "slt"})
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         assert container.metadata["VOICE"] == "slt"
         assert container.metadata["TIMINGS"].startswith('[["^",100],["ə",22000]')
         frames = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]

@@ -13,9 +13,5 @@ def test_every_sixteen_bit_value_survives_the_way_to_float_and_back() -> None:
 
 
 def test_rounding_is_to_the_nearest_step_and_clips_at_the_ends() -> None:
-    steps = np.array([0.4, 0.6, -0.6, 32_767.9, 40_000, -40_000], np.float32) / 32_768
+    steps = np.array([0.4, 0.6, -0.6, 32_767.9, 40_000, -40_000], np.float32) / np.float32(32_768)
     assert to_int16(steps).tolist() == [0, 1, -1, 32_767, 32_767, -32_768]
-
-
-def test_float64_samples_are_taken_too() -> None:
-    assert to_int16(np.array([0.5, -0.5])).tolist() == [16_384, -16_384]

@@ -15,7 +15,7 @@ import pytest
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 
 from farm.engines.piper import Piper, graph
-from farm.errors import EngineError, Unavailable
+from farm.errors import EngineError, OutOfMemory, Unavailable
 from farm.jobs import Prosody, Segment
 from tests.engines.tiny_piper import FRAMES, HOP, make_config, make_voice
 
@@ -169,8 +169,14 @@ def test_a_wrong_hop_is_found_out_rather_than_heard(tmp_path: Path) -> None:
 
 
 def test_what_the_runtime_refuses_is_an_engine_error_with_the_text(tmp_path: Path) -> None:
-    engine = load(tmp_path, config={"phoneme_id_map": DEFAULT_PHONEME_ID_MAP | {"h": [2**70]}})
+    engine = load(tmp_path, parameters={"length_scale": -5.0})
     with pytest.raises(EngineError, match="cannot speak 'Hello': "):
+        speak(engine, "Hello")
+
+
+def test_a_signal_too_large_for_the_machine_is_out_of_memory(tmp_path: Path) -> None:
+    engine = load(tmp_path, parameters={"length_scale": 1e9})
+    with pytest.raises(OutOfMemory, match="cannot speak 'Hello': "):
         speak(engine, "Hello")
 
 

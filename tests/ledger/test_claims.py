@@ -97,6 +97,30 @@ def test_a_death_between_flights_suspects_nobody(desk: Desk) -> None:
     assert desk.ledger.claim(ref, "w3").suspects == {}
 
 
+def test_a_death_is_counted_once(desk: Desk) -> None:
+    ref = desk.started()
+    desk.ledger.flight(ref, "w1", ["d1"])
+    desk.expire(ref)
+    assert desk.ledger.claim(ref, "w2").suspects == {"d1": 1}
+    desk.expire(ref)
+    assert desk.ledger.claim(ref, "w3").suspects == {}
+    assert desk.redis.hgetall("farm:attempts:j") == {"d1": "1"}
+
+
+def test_a_unit_that_was_never_noted_as_sent_fills_the_window_all_the_same(desk: Desk) -> None:
+    desk.open("j")
+    ref = parse("tone/chunk/j/1/0.0")
+    assert desk.ledger.claim(ref, "w1").verdict == "go"
+    assert desk.sent("tone") == {str(ref)}
+    assert desk.ledger.lanes() == ["tone"]
+
+
+def test_a_holder_may_claim_again_and_no_claim_outlives_a_week(desk: Desk) -> None:
+    ref = desk.started()
+    assert desk.ledger.claim(ref, "w1").verdict == "go"
+    assert 0 < desk.redis.ttl(f"farm:claim:{ref}") <= 7 * 86400
+
+
 def test_a_second_delivery_of_a_live_chunk_counts_no_death(desk: Desk) -> None:
     ref = desk.started()
     desk.ledger.flight(ref, "w1", ["d1"])

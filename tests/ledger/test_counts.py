@@ -220,6 +220,13 @@ def test_an_item_may_be_spoken_by_two_families(desk: Desk) -> None:
     assert run.items == [(0, 0)]
 
 
+def test_runs_that_overlap_count_each_item_once(desk: Desk) -> None:
+    desk.begin("j", 1, items=3)
+    desk.ledger.assembled(parse("audio/items/j/1/0@0,1@0"), "a")
+    desk.ledger.assembled(parse("audio/items/j/1/1@0,2@0"), "b")
+    assert desk.count("items_done") == 3
+
+
 def test_a_job_in_planning_is_not_taken_for_spoken(desk: Desk) -> None:
     desk.open("j", run_size=9)
     desk.plan("j", 1)

@@ -92,6 +92,13 @@ def test_a_replaced_revision_leaves_no_work_behind(desk: Desk) -> None:
     assert desk.redis.ttl("farm:events:j") == -1
 
 
+def test_an_ended_job_that_is_opened_anew_does_not_expire(desk: Desk) -> None:
+    desk.open("j")
+    desk.ledger.close("j", 1, State.FAILED, {})
+    desk.open("j", revision=2)
+    assert {desk.redis.ttl(key) for key in keys_of(desk, "j")} == {-1}
+
+
 def test_a_revision_may_start_again_from_its_beginning(desk: Desk) -> None:
     ref = busy(desk, "j")
     assert desk.ledger.open("j", 1, FIELDS, again=True)

@@ -63,6 +63,10 @@ FULL: dict[str, Callable[[Desk], Any]] = {
 }
 
 
+#: Steps that begin with a write that needs memory; the others free some first, and go through.
+REFUSED = {"send", "claim", "renew", "flight", "release", "close", "overdue", "lock"}
+
+
 def shape(desk: Desk) -> dict[str, Any]:
     """What Redis holds, but for times and the ids of events."""
     found: dict[str, Any] = {}
@@ -105,8 +109,9 @@ def test_a_step_without_memory_happens_whole_or_not_at_all(
         refusal = str(error)
     desk.redis.config_set("maxmemory", 0)
     after = shape(desk)
+    assert bool(refusal) == (name in REFUSED)
     if refusal:
-        assert "OutOfMemory" in refusal
+        assert "OutOfMemory" in refusal or "OOM command not allowed" in refusal
         assert after == before
         FULL[name](desk)
         after = shape(desk)

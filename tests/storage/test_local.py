@@ -19,6 +19,7 @@ from farm.errors import InvalidInput, StoreUnavailable
 from farm.storage import open_store
 from farm.storage.atomic import TEMPORARY, make_folder, write_atomically
 from farm.storage.local import LocalStore
+from farm.storage.s3 import S3Store
 
 
 @pytest.fixture
@@ -215,8 +216,6 @@ def test_another_url_is_refused_with_the_choices(url: str) -> None:
 
 
 def test_an_s3_url_opens_its_bucket_and_prefix() -> None:
-    from farm.storage.s3 import S3Store
-
     store = open_store("s3://books/farm/one/", endpoint_url="http://127.0.0.1:1", region="eu")
     assert isinstance(store, S3Store)
     assert (store.bucket, store.prefix) == ("books", "farm/one/")

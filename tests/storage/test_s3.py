@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
@@ -138,6 +142,21 @@ def test_a_stream_that_breaks_off_is_unavailable() -> None:
         s3_client.Body(Broken(), "s3://farm").read(10)
 
 
+@pytest.mark.parametrize(("cut", "good"), [(2, True), (9, False)])
+def test_a_transfer_that_breaks_off_starts_again_a_few_times(
+    cut: int, good: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in THIEF.items():
+        monkeypatch.setenv(name, value)
+    with _cutting(cut) as address:
+        store = S3Store(BUCKET, endpoint_url=address, attempts=3)
+        if good:
+            assert store.get("a") == b"0123456789"
+        else:
+            with pytest.raises(StoreUnavailable, match=r"s3://farm at .*(Incomplete|Protocol)"):
+                store.get("a")
+
+
 def test_a_full_local_disk_is_told_apart_from_the_server(
     server: Server, open_s3: OpenS3, tmp_path: Path
 ) -> None:
@@ -211,3 +230,26 @@ def _nowhere() -> S3Store:
         store = S3Store(BUCKET, endpoint_url=f"http://127.0.0.1:{free_port()}", attempts=2)
         store.url("connects")
     return store
+
+
+@contextmanager
+def _cutting(times: int) -> Iterator[str]:
+    """Serve ten bytes, but so many times only half of them."""
+    left = iter(range(times))
+
+    class Half(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "10")
+            self.end_headers()
+            self.wfile.write(b"01234" if next(left, None) is not None else b"0123456789")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Half) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()

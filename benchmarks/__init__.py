@@ -1,0 +1,1 @@
+"""What the farm costs beside the bare engine, all in one run on one machine. See `scripts/bench`."""

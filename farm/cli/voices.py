@@ -1,0 +1,114 @@
+"""`farm voices`: list, show, add, check. None of them needs a running farm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from farm import engines, voices
+from farm.cli import adding, trying
+from farm.cli.printing import (
+    JsonOption,
+    any_failed,
+    findings_json,
+    out,
+    print_finding,
+    print_json,
+    print_table,
+)
+from farm.cli.session import catalogue
+from farm.config import read_settings
+from farm.errors import InvalidInput
+from farm.voices import VoiceFile
+
+app = typer.Typer(help="Voices: list, show, add, check.", no_args_is_help=True)
+
+VoiceArgument = Annotated[str, typer.Argument(metavar="VOICE", help="Id of a voice.")]
+
+#: Columns of `list`.
+COLUMNS = ("id", "language", "engine", "sample_rate", "licence")
+
+
+@app.command("list")
+def list_voices(json: JsonOption = False) -> None:
+    """List the voices of this host."""
+    rows = [describe(file) for _, file in sorted(catalogue(read_settings()).items())]
+    if json:
+        print_json(rows)
+    else:
+        print_table([[name.upper() for name in COLUMNS], *map(_row, rows)])
+
+
+@app.command()
+def show(voice: VoiceArgument, json: JsonOption = False) -> None:
+    """Show a voice: engine, language, licence, files, digest."""
+    found = describe(voices.find(catalogue(read_settings()), voice))
+    if json:
+        print_json(found)
+    else:
+        print_table([(name, value) for name, value in found.items() if value])
+
+
+@app.command()
+def add(
+    model: Annotated[Path, typer.Argument(help="Piper's .onnx; .onnx.json lies beside it.")],
+    id: Annotated[str, typer.Option(help="Id; the model's name if not given.")] = "",
+    language: Annotated[str, typer.Option(help="Such as en-US; else as the config says.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the voice.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="In place of one there is.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Add a Piper voice to this host, once it has loaded and spoken."""
+    file = adding.add(read_settings(), adding.Wish(model, id, language, licence, replace))
+    if json:
+        print_json(describe(file))
+    else:
+        out.print(f"added {file.id}: {file.path}; try it with: farm voices check {file.id}")
+
+
+@app.command()
+def check(voice: VoiceArgument, json: JsonOption = False) -> None:
+    """Have a voice speak, judge what it says, and measure its speed."""
+    settings = read_settings()
+    file = voices.find(catalogue(settings), voice)
+    found, rtf = trying.check(file, settings.device)
+    if not any_failed(found) and adding.is_own(settings, file):
+        adding.keep_rtf(file, rtf)
+    if json:
+        print_json({"id": file.id, "rtf": rtf, "findings": findings_json(found)})
+    else:
+        for name, finding in found.items():
+            print_finding(name, finding)
+    raise typer.Exit(any_failed(found))
+
+
+def describe(file: VoiceFile) -> dict[str, Any]:
+    """Return what there is to know of a voice; `error` says why it cannot be used."""
+    about = {
+        "id": file.id,
+        "engine": file.engine,
+        "family": engines.family(file.engine),
+        "language": file.language,
+        "sample_rate": None,
+        "licence": file.licence,
+        "owner": file.owner,
+        "visibility": file.visibility,
+        "rtf": file.rtf,
+        "parameters": dict(file.parameters),
+        "files": {role: str(path) for role, path in file.files.items()},
+        "path": str(file.path),
+    }
+    try:
+        pinned = voices.pin(file)
+    except InvalidInput as error:
+        return about | {"error": str(error)}
+    named = {"language": pinned.language, "sample_rate": pinned.sample_rate}
+    return about | named | {"digest": pinned.digest}
+
+
+def _row(about: dict[str, Any]) -> Sequence[object]:
+    cells = [about[name] or "-" for name in COLUMNS]
+    return [*cells[:-1], about.get("error", cells[-1])]

@@ -1,0 +1,106 @@
+"""Publishing voices to the store and fetching them to a host.
+
+In the store: `voices/<id>/<digest>/<file>`, and `voice.json` there once all files are.
+In a host's cache: `<id>/<digest>/<file>`, whole or not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from pathlib import Path
+
+from farm.errors import EngineError, NotFound, Unavailable
+from farm.jobs import Voice, check_id, to_json
+from farm.storage import Store, check_key
+from farm.storage.atomic import mapped
+from farm.voices.files import VoiceFile
+from farm.voices.pinning import content_digest, pin
+
+
+def publish(file: VoiceFile, store: Store) -> Voice:
+    """Put a voice into the store, if it is not there yet, and return it pinned.
+
+    Raises:
+        InvalidInput: see `pin`.
+        Unavailable: its files changed meanwhile; or the store, see `Store`.
+    """
+    voice = pin(file)
+    if store.exists(_key(voice, "voice.json")):
+        return voice
+    for path in file.files.values():
+        store.put_file(_key(voice, path.name), path)
+    if pin(file).digest != voice.digest:
+        raise Unavailable(f"the files of voice {voice.id!r} changed while it was published")
+    store.put(_key(voice, "voice.json"), to_json(voice), if_absent=True)
+    return voice
+
+
+def fetch(voice: Voice, store: Store, cache: Path) -> Path:
+    """Return a folder with a voice's files below `cache`, downloaded if need be, and verified.
+
+    Several processes may do so at once.
+
+    Raises:
+        EngineError: the store lacks the voice, or holds other content than its digest says.
+        StoreUnavailable: the store, or the disk of the cache.
+    """
+    folder = cache / check_id(voice.id, "voice") / check_id(voice.digest, "digest")
+    if _whole(voice, folder):
+        return folder
+    with mapped("write", folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+    try:
+        _download(voice, store, fresh)
+        with mapped("write", folder):
+            _move_in(voice, fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
+def _key(voice: Voice, name: str) -> str:
+    return f"voices/{voice.id}/{voice.digest}/{name}"
+
+
+def _download(voice: Voice, store: Store, folder: Path) -> None:
+    for name in voice.files.values():
+        if "/" in check_key(name):
+            raise EngineError(f"voice {voice.id!r} names a file {name!r} in another folder")
+        try:
+            store.get_file(_key(voice, name), folder / name)
+        except NotFound as error:
+            raise EngineError(
+                f"voice {voice.id!r} {voice.digest[:12]} is not in the store: publish it again"
+            ) from error
+    if not _whole(voice, folder):
+        raise EngineError(
+            f"voice {voice.id!r} in the store is not what its digest {voice.digest[:12]} says: "
+            "delete it there and publish it again"
+        )
+
+
+def _whole(voice: Voice, folder: Path) -> bool:
+    """Whether a folder holds exactly the content that a voice's digest names."""
+    paths = {role: folder / name for role, name in voice.files.items()}
+    if not folder.is_dir() or not all(path.is_file() for path in paths.values()):
+        return False
+    return content_digest(voice.engine, voice.parameters, paths) == voice.digest
+
+
+def _move_in(voice: Voice, fresh: Path, folder: Path) -> None:
+    """Give a verified folder its name, unless another process was first and did it well."""
+    fresh.chmod(0o755)
+    for _ in range(2):
+        try:
+            fresh.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            if _whole(voice, folder):
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return

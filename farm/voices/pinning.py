@@ -1,0 +1,150 @@
+"""Pinning: a voice's YAML and files become a `Voice` named by the digest of its content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from farm.engines import family
+from farm.errors import InvalidInput
+from farm.jobs import Voice
+from farm.voices.files import Parameters, VoiceFile, naming
+
+#: Hertz of a voice whose files do not say.
+DEFAULT_SAMPLE_RATE = 16_000
+
+
+def pin(file: VoiceFile) -> Voice:
+    """Name a voice by the digest of its files, parameters and engine.
+
+    Sample rate and language come from the model's own config where it has one.
+
+    Raises:
+        InvalidInput: a file is missing, lies elsewhere, or is not what its role says.
+    """
+    for role, path in file.files.items():
+        _check_file(file, role, path)
+    config = _config(file)
+    with naming(file.path, "files"):
+        digest = content_digest(file.engine, file.parameters, file.files)
+    return Voice(
+        id=file.id,
+        digest=digest,
+        engine=file.engine,
+        family=family(file.engine),
+        language=file.language or _language(file, config),
+        sample_rate=_sample_rate(file, config),
+        licence=file.licence,
+        rtf=file.rtf,
+        files={role: path.name for role, path in file.files.items()},
+        parameters=file.parameters,
+    )
+
+
+def _check_file(file: VoiceFile, role: str, path: Path) -> None:
+    where = f"{file.path}: files.{role}: {str(path)!r}"
+    if not path.is_file():
+        raise InvalidInput(f"{where} is no file")
+    if not path.resolve().is_relative_to(file.path.parent.resolve()):
+        raise InvalidInput(f"{where} leads out of the voice's folder: copy the file there")
+    if path.suffix == ".onnx":
+        siblings = {each.name for each in file.files.values()}
+        outside = sorted(_external(path, where) - siblings)
+        if outside:
+            raise InvalidInput(
+                f"{where} keeps weights in {outside}, which are none of the voice's files: "
+                "save the model as one file"
+            )
+
+
+def _external(path: Path, where: str) -> frozenset[str]:
+    """Names of the files, beside a model's own, that hold its weights."""
+    try:
+        return _external_of(path, *_version(path))
+    except ValueError as error:
+        raise InvalidInput(f"{where} is no ONNX model: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def _external_of(path: Path, size: int, mtime_ns: int) -> frozenset[str]:  # noqa: ARG001
+    # Imported here, because most commands read no model and start sooner without it.
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except DecodeError as error:
+        raise ValueError(error) from error
+    constants = (attribute.t for node in graph.node for attribute in node.attribute)
+    return frozenset(
+        entry.value
+        for tensor in (*graph.initializer, *constants)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """Size and time of change: while they stay, so does what was read of a file."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def content_digest(engine: str, parameters: Parameters, files: Mapping[str, Path]) -> str:
+    """SHA-256 over everything that decides how a voice sounds."""
+    content = {
+        "engine": engine,
+        "parameters": {
+            name: value if isinstance(value, str) else float(value)
+            for name, value in parameters.items()
+        },
+        "files": {role: _sha256_of(path, *_version(path)) for role, path in files.items()},
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _config(file: VoiceFile) -> Mapping[str, Any]:
+    if "config" not in file.files:
+        return {}
+    path = file.files["config"]
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} is no JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise InvalidInput(f"{path} is no config: it holds no fields")
+    return config
+
+
+def _sample_rate(file: VoiceFile, config: Mapping[str, Any]) -> int:
+    if "config" not in file.files:
+        return int(file.parameters.get("sample_rate", DEFAULT_SAMPLE_RATE))
+    rate = _field(config, "audio", "sample_rate")
+    if not isinstance(rate, int) or rate <= 0:
+        raise InvalidInput(f"{file.files['config']}: audio.sample_rate: {rate!r} is no rate in Hz")
+    return rate
+
+
+def _language(file: VoiceFile, config: Mapping[str, Any]) -> str:
+    """The BCP 47 tag of a model's config (`en_US`), or of its phonemiser (`en-us`)."""
+    tag = _field(config, "language", "code") or _field(config, "espeak", "voice")
+    if not isinstance(tag, str):
+        raise InvalidInput(f"{file.path}: language: neither given nor in the model's config")
+    first, _, region = tag.replace("_", "-").partition("-")
+    return f"{first}-{region.upper()}" if len(region) == 2 else tag
+
+
+def _field(config: Any, *steps: str) -> Any:
+    for step in steps:
+        config = config.get(step) if isinstance(config, dict) else None
+    return config
