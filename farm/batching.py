@@ -24,10 +24,15 @@ def audio_seconds(segment: Segment) -> float:
     return len(segment.text) / CHARACTERS_PER_S / segment.prosody.speed
 
 
-def chunk(segments: Iterable[Segment], voice: Voice) -> Iterator[list[Segment]]:
-    """Cut segments, in the order given, in runs of about `CHUNK_COMPUTE_S` of predicted compute."""
+def chunk(
+    segments: Iterable[Segment], voice: Voice, least_s: float = 0.0
+) -> Iterator[list[Segment]]:
+    """Cut segments, in the order given, in runs of about `CHUNK_COMPUTE_S` of predicted compute.
+
+    A run may hold `least_s` seconds of audio, whatever that costs.
+    """
     low, high = CHUNK_AUDIO_S
-    limit = min(high, max(low, CHUNK_COMPUTE_S / voice.rtf))
+    limit = max(least_s, min(high, max(low, CHUNK_COMPUTE_S / voice.rtf)))
     run: list[Segment] = []
     seconds = 0.0
     for segment in segments:

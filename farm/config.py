@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import yaml
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     YamlConfigSettingsSource,
 )
 
@@ -37,7 +39,7 @@ class Settings(BaseSettings):
     """Further folders with voice files (*.yaml), before the home's `voices` and the built-in."""
     voice: str = "slt"
     """The voice of jobs that name none."""
-    children: int = 0
+    children: int = Field(0, ge=0)
     """Worker children per family on this host; 0: one per core."""
     device: str = "cpu"
     """Where the engines run: `cpu` or `cuda:<n>`."""
@@ -54,8 +56,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments before the environment before the file."""
-        path = Path(os.environ.get("FARM_CONFIG", "configs/farm.yaml"))
-        file = YamlConfigSettingsSource(settings_cls, yaml_file=path)
+        file = YamlConfigSettingsSource(settings_cls, yaml_file=_config_file())
         return init_settings, env_settings, file
 
     @property
@@ -69,6 +70,13 @@ class Settings(BaseSettings):
         return self.store_url or (self.home.absolute() / "store").as_uri()
 
 
+def _config_file() -> Path:
+    path = Path(os.environ.get("FARM_CONFIG", "configs/farm.yaml"))
+    if "FARM_CONFIG" in os.environ and not path.is_file():
+        raise InvalidInput(f"FARM_CONFIG: no such file: {str(path)!r}")
+    return path
+
+
 def read_settings(**overrides: object) -> Settings:
     """Read the settings, or raise `InvalidInput` with the name of the bad one."""
     try:
@@ -77,3 +85,8 @@ def read_settings(**overrides: object) -> Settings:
         first = error.errors()[0]
         name = ".".join(str(step) for step in first["loc"])
         raise InvalidInput(f"setting {name!r}: {first['msg']}") from error
+    except SettingsError as error:
+        raise InvalidInput(f"settings: {error}; lists are written as JSON") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInput(f"{str(_config_file())!r} is not settings in YAML: {reason}") from error

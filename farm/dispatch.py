@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from farm.assembly import Lost
 from farm.errors import FarmError, JobError, Unavailable
 from farm.farm import Farm
 from farm.ledger import Ledger, Ref, parse
 from farm.lifecycle import fail, restart
 from farm.stages import STAGES, Work
+from farm.tape import Lost
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 from farm import keys, voices
@@ -32,7 +31,7 @@ class Farm:
 
     def spec(self, job: str) -> Spec:
         """Return a job as accepted."""
-        return _spec(self.store, job)
+        return from_json(Spec, self.store.get(keys.spec(job)))
 
     def engine(self, spec: Spec, voice: str) -> Engine:
         """Return a voice ready to speak, loaded once per process."""
@@ -41,8 +40,3 @@ class Farm:
             folder = voices.fetch(pinned, self.store, self.cache)
             self.engines[pinned.digest] = load(pinned, folder, self.device)
         return self.engines[pinned.digest]
-
-
-@lru_cache(maxsize=64)
-def _spec(store: Store, job: str) -> Spec:
-    return from_json(Spec, store.get(keys.spec(job)))

@@ -104,7 +104,8 @@ class Item:
     """Depth in the table of contents, from 1."""
     blocks: tuple[Block, ...] = ()
     voice: str = ""
-    prosody: Prosody = Prosody()
+    prosody: Prosody | None = None
+    """None: the job's."""
     format: str = ""
     error: str = ""
     """Why this item cannot be spoken; it is listed, and its neighbours go on."""

@@ -170,11 +170,17 @@ def _record_end(farm: Farm, job: str, revision: int) -> None:
     farm.store.delete(keys.open_marker(job))
 
 
-def cancel(farm: Farm, job: str) -> State:
-    """Stop a job at once; what is stored stays."""
+def _unfinished(farm: Farm, job: str) -> int:
+    """Return a job's revision; `Conflict` when it has ended."""
     revision = current(farm, job)
     if farm.store.exists(keys.status(job, revision)):
         raise Conflict(f"job {job!r} has ended already")
+    return revision
+
+
+def cancel(farm: Farm, job: str) -> State:
+    """Stop a job at once; what is stored stays. Raises `Conflict` when it has ended."""
+    revision = _unfinished(farm, job)
     farm.store.put(keys.revision(job, revision, "cancel"), b"")
     _known(farm, job, revision)
     farm.ledger.cancel(job)
@@ -183,15 +189,15 @@ def cancel(farm: Farm, job: str) -> State:
 
 
 def pause(farm: Farm, job: str) -> State:
-    """Send no more of a job's chunks until it is resumed."""
-    revision = current(farm, job)
+    """Send no more of a job's chunks until it is resumed. Raises `Conflict` when it has ended."""
+    revision = _unfinished(farm, job)
     farm.store.put(keys.revision(job, revision, "pause"), b"")
     return farm.ledger.pause(job) or State.PAUSED
 
 
 def resume(farm: Farm, job: str) -> State:
-    """Go on with a paused job."""
-    revision = current(farm, job)
+    """Go on with a paused job. Raises `Conflict` when it has ended."""
+    revision = _unfinished(farm, job)
     farm.store.delete(keys.revision(job, revision, "pause"))
     return farm.ledger.resume(job) or State.QUEUED
 

@@ -35,6 +35,9 @@ SEGMENT_CHARACTERS = 400
 #: Characters of a job's first pages, then of all others: the first speech should not wait for
 #: the planning of much else.
 PAGE_CHARACTERS = (2_000, 10_000, 40_000)
+#: A chunk holds this part of its page's audio at least: numbers in words and slow speech must not
+#: make more chunks of a page than the ledger takes (1,000; two neighbours are over this together).
+PAGE_RUNS = 400
 #: What an item counts for besides its text, so that a page of tiny lines stays small.
 ITEM_CHARACTERS = 20
 
@@ -135,10 +138,9 @@ class _Speaker:
 
 def _speaker(item: Item, spec: Spec, phonemiser: Phonemiser) -> _Speaker:
     voice = spec.voices[item.voice or spec.voice]
-    prosody = spec.prosody if item.prosody == Prosody() else item.prosody
     return _Speaker(
         voice,
-        prosody,
+        item.prosody or spec.prosody,
         spec.language or voice.language,
         phonemiser(voice.engine),
         {**PAUSES_MS, **spec.pauses},
@@ -175,13 +177,14 @@ def _chunks(parts: list[Part], spec: Spec) -> dict[str, tuple[Chunk, ...]]:
     for part in parts:
         for segment in part.segments:
             by_voice.setdefault(segment.voice, []).append((segment, part))
+    seconds = sum(map(batching.audio_seconds, (s for part in parts for s in part.segments)))
     chunks: dict[str, list[Chunk]] = {}
     for name, pairs in by_voice.items():
         voice = spec.voices[name]
         if spec.kind != "speech":
             pairs.sort(key=lambda pair: len(pair[0].text))
         queue = iter(pairs)
-        for run in batching.chunk((segment for segment, _ in pairs), voice):
+        for run in batching.chunk((segment for segment, _ in pairs), voice, seconds / PAGE_RUNS):
             held = [next(queue)[1] for _ in run]
             chunks.setdefault(voice.family, []).append(_chunk(name, run, held))
     return {family: tuple(rows) for family, rows in chunks.items()}

@@ -105,7 +105,7 @@ def _line_item(index: int, line: lines.Line, voices: Mapping[str, object], usual
         valid = ", ".join(files.FORMATS)
         error = f"line {line.number}: unknown format {line.format!r}; choose one of {valid}"
         return Item(index, line.id, error=error)
-    prosody = replace(usual, speed=line.speed) if line.speed else usual
+    prosody = replace(usual, speed=line.speed) if line.speed else None
     blocks = (Block(line.text),)
     return Item(
         index,

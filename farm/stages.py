@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +16,19 @@ from typing import Any
 from farm import keys, planning, publishing, reading
 from farm.assembly import Bench, ItemRecord, assemble
 from farm.engines import phonemiser
-from farm.errors import JobError
+from farm.errors import JobError, LedgerUnavailable
 from farm.farm import Farm
 from farm.jobs import Chunk, Head, Page, Part, Passage, Segment, Spec, State, from_json, to_json
 from farm.ledger import Claim, Ref
 from farm.lifecycle import close
 from farm.storage import Store
 from farm.synthesis import Booth
+from farm.tape import Shelf
+
+#: Items of a run assembled at once: a slow store should not keep the codecs waiting.
+AT_ONCE = 4
+#: Failures that the ledger keeps of a job at most; it counts the others.
+FAILURES = 10_000
 
 Outcome = tuple[dict[str, Any], list[Ref]]
 """A few numbers for people, and the units that follow."""
@@ -39,7 +46,7 @@ class Work:
     @property
     def spec(self) -> Spec:
         """The job as accepted."""
-        return self.farm.spec(self.ref.job)
+        return _spec(self.farm.store, self.ref.job, self.claim.attempt)
 
     def plan_key(self, kind: str, page: int) -> str:
         """Key of a page of the plan."""
@@ -48,6 +55,14 @@ class Work:
     def output_key(self, name: str) -> str:
         """Key of something that this life of the revision makes."""
         return keys.attempt(self.ref.job, self.ref.revision, self.claim.attempt, name)
+
+
+# What is kept between units is kept by attempt: a job may be removed, and another take its id.
+
+
+@lru_cache(maxsize=64)
+def _spec(store: Store, job: str, attempt: str) -> Spec:  # noqa: ARG001
+    return from_json(Spec, store.get(keys.spec(job)))
 
 
 def read(work: Work) -> Outcome:
@@ -118,7 +133,7 @@ def chunk(work: Work) -> Outcome:
     """Speak one chunk."""
     farm, ref, spec = work.farm, work.ref, work.spec
     key = work.plan_key(ref.lane.split(".")[0], ref.page)
-    wanted = from_json(Chunk, _chunks(farm.store, key)[ref.chunk])
+    wanted = from_json(Chunk, _chunks(farm.store, key, work.claim.attempt)[ref.chunk])
     booth = Booth(
         engine=farm.engine(spec, wanted.voice),
         voice=spec.voices[wanted.voice],
@@ -135,47 +150,66 @@ def chunk(work: Work) -> Outcome:
 
 
 @lru_cache(maxsize=4)
-def _chunks(store: Store, key: str) -> list[bytes]:
+def _chunks(store: Store, key: str, attempt: str) -> list[bytes]:  # noqa: ARG001
     return store.get(key).splitlines()
 
 
 def items(work: Work) -> Outcome:
-    """Assemble a run of items, and write the record of it."""
-    farm, ref, spec = work.farm, work.ref, work.spec
-    bench = Bench(
-        store=farm.store,
-        spec=spec,
-        segment_key=lambda segment: _segment_key(spec, segment),
-        output_key=work.output_key,
-        failed=frozenset(row["digest"] for row in farm.ledger.failures(ref.job, 0, 10_000)),
-    )
-    records = []
-    for index, page in ref.items:
-        passages = _passages(farm.store, ref, index, page)
-        item = _on_page(farm.store, ref.job, ref.revision, page)[index][0].item
-        records.append(assemble(item, passages, bench))
-    name = f"runs/{ref.items[0][0]:06d}.jsonl"
-    farm.store.put(work.output_key(name), _lines(records))
+    """Assemble a run of items, several at once, and write the record of it."""
+    farm, ref = work.farm, work.ref
+    with tempfile.TemporaryDirectory(prefix="farm-items-") as name:
+        bench = _bench(work, Path(name))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            records = list(pool.map(lambda item: _assemble(work, bench, *item), ref.items))
+    # The whole key: after a restart, what an earlier attempt was still writing counts too.
+    key = work.output_key(f"runs/{ref.items[0][0]:06d}.jsonl")
+    farm.store.put(key, _lines(records))
     seconds = round(sum(record.seconds for record in records), 1)
-    return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, name)
+    return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, key)
+
+
+def _bench(work: Work, folder: Path) -> Bench:
+    spec = work.spec
+    failures = work.farm.ledger.failures(work.ref.job, 0, FAILURES)
+    shelf = Shelf(
+        store=work.farm.store,
+        key=lambda segment: _segment_key(spec, segment),
+        failed=frozenset(row["digest"] for row in failures),
+        all_failed=len(failures) < FAILURES,
+    )
+    return Bench(spec, work.farm.store, shelf, work.output_key, folder)
+
+
+def _assemble(work: Work, bench: Bench, index: int, page: int) -> ItemRecord:
+    store, ref = work.farm.store, work.ref
+    item = _on_page(store, ref.job, ref.revision, page, work.claim.attempt)[index][0].item
+    return assemble(item, _passages(work, index, page), bench)
 
 
 def _segment_key(spec: Spec, segment: Segment) -> str:
     return keys.segment(spec.owner, spec.voices[segment.voice].digest, segment.digest)
 
 
-def _passages(store: Store, ref: Ref, index: int, first: int) -> Iterator[tuple[Passage, Part]]:
+def _passages(work: Work, index: int, first: int) -> Iterator[tuple[Passage, Part]]:
     """Yield an item's passages and what is spoken of them, a page at a time."""
-    page, parts = first, 1
+    ref, page, parts = work.ref, first, 1
     while page < first + parts:
-        passage, part = _on_page(store, ref.job, ref.revision, page)[index]
+        passage, part = _on_page(work.farm.store, ref.job, ref.revision, page, work.claim.attempt)[
+            index
+        ]
         parts = part.parts
         yield passage, part
         page += 1
 
 
 @lru_cache(maxsize=2)
-def _on_page(store: Store, job: str, rev: int, page: int) -> dict[int, tuple[Passage, Part]]:
+def _on_page(
+    store: Store,
+    job: str,
+    rev: int,
+    page: int,
+    attempt: str,  # noqa: ARG001
+) -> dict[int, tuple[Passage, Part]]:
     source = store.get(keys.plan(job, rev, "source", page)).splitlines()
     score = store.get(keys.plan(job, rev, "pages", page)).splitlines()
     pairs = zip(source, score, strict=True)
@@ -188,10 +222,11 @@ def package(work: Work) -> Outcome:
     farm, ref, spec = work.farm, work.ref, work.spec
     head = from_json(Head, farm.store.get(keys.head(ref.job, ref.revision)))
     records: list[ItemRecord] = []
-    for name in farm.ledger.runs(ref.job):
-        rows = farm.store.get(work.output_key(name)).splitlines()
-        records += [from_json(ItemRecord, row) for row in rows]
+    for key in farm.ledger.runs(ref.job):
+        records += [from_json(ItemRecord, row) for row in farm.store.get(key).splitlines()]
     records.sort(key=lambda record: record.index)
+    if len(records) != head.items:
+        raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
     with tempfile.TemporaryDirectory(prefix="farm-package-") as name:
         folder = Path(name)
         press = publishing.Press(farm.store, spec, head, ref.revision, work.output_key, folder)

@@ -66,12 +66,12 @@ class Booth:
             Unavailable: the store or the device failed; nothing stored is lost.
         """
         suspects = suspects or {}
-        items = {s.digest: item for s, item in zip(chunk.segments, chunk.items, strict=True)}
         unique = {s.digest: s for s in chunk.segments}
         innocent = [s for s in unique.values() if s.digest not in suspects]
         batches = list(batching.cut(innocent, self.budget))
         batches += [[unique[digest]] for digest in suspects if digest in unique]
         spoken = Spoken(segments=len(chunk.segments))
+        errors: dict[str, str] = {}
         with ThreadPoolExecutor(REQUESTS) as pool:
             present = {d: pool.submit(self.store.exists, self._key(d)) for d in unique}
             puts: deque[Future[None]] = deque()
@@ -81,18 +81,19 @@ class Booth:
                     missing, self._run(missing, suspects, spoken), strict=True
                 ):
                     if isinstance(outcome, EngineError):
-                        spoken.failures.append(
-                            Failure(
-                                items[segment.digest], segment.text, str(outcome), segment.digest
-                            )
-                        )
+                        errors[segment.digest] = str(outcome)
                         continue
                     spoken.audio_ms += round(outcome.seconds * 1000)
-                    puts.append(pool.submit(self._keep, segment, outcome))
+                    puts.append(pool.submit(self._keep, segment, outcome, errors))
                     if len(puts) >= UNSTORED:
                         puts.popleft().result()
             for put in puts:
                 put.result()
+        spoken.failures = [
+            Failure(item, segment.text, errors[segment.digest], segment.digest)
+            for segment, item in zip(chunk.segments, chunk.items, strict=True)
+            if segment.digest in errors
+        ]
         spoken.hits = len(chunk.segments) - spoken.misses
         return spoken
 
@@ -115,7 +116,11 @@ class Booth:
     def _key(self, digest: str) -> str:
         return keys.segment(self.scope, self.voice.digest, digest)
 
-    def _keep(self, segment: Segment, audio: Audio) -> None:
+    def _keep(self, segment: Segment, audio: Audio, errors: dict[str, str]) -> None:
         comments = {"TEXT": segment.text, "VOICE": self.voice.id, "DEVICE": self.device}
-        data = flac.encode(audio, comments)
+        try:
+            data = flac.encode(audio, comments)
+        except EngineError as error:
+            errors[segment.digest] = str(error)
+            return
         self.store.put(self._key(segment.digest), data, if_absent=True, durable=False)

@@ -34,7 +34,7 @@ def _match(symbol: str, phone: str) -> float:
     """Return what it costs to give this symbol this phone's time (0 same, 2 absurd)."""
     if phone == PAUSE:
         return 0.0 if symbol in _PUNCTUATION else 0.1 if symbol == " " else 2.0
-    if symbol in _PUNCTUATION or symbol in _MARKS or symbol == " ":
+    if silent(symbol):
         return 2.0
     if symbol == phone:
         return 0.0
@@ -42,12 +42,16 @@ def _match(symbol: str, phone: str) -> float:
     return _NEAR.get(frozenset((symbol, phone)), 0.5 if both_vowels else 1.2)
 
 
+def silent(symbol: str) -> bool:
+    """Say whether a symbol may go without sound: marks, punctuation and spaces."""
+    return symbol in _MARKS or symbol in _PUNCTUATION or symbol == " "
+
+
 def _skip(symbol: str) -> float:
     """Return what it costs to give this symbol no time."""
     if symbol == "$":
         return 0.005  # so that an end mark, where there is one, keeps the last pause
-    silent = symbol in _MARKS or symbol in _PUNCTUATION or symbol == " "
-    return 0.01 if silent else _EXTRA_SYMBOL
+    return 0.01 if silent(symbol) else _EXTRA_SYMBOL
 
 
 def _table(symbols: Sequence[str], phones: Sequence[Phone]) -> tuple[list[list[float]], list[str]]:

@@ -6,8 +6,10 @@ says what can be reached, the other that the test can fail.
 
 import argparse
 import random
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -87,27 +89,46 @@ def digit_error(speak: Speaker) -> float:
     return word_error_rate(strings, [judge.hear(speak(text + ".")) for text in strings])
 
 
-def measure(speak: Speaker, sentences: Sequence[str]) -> tuple[float, float, float]:
-    """Return open word error rate, share of the grammar test, digit error rate."""
-    return open_error(speak, sentences), recognised(speak, sentences, sentences), digit_error(speak)
+@dataclass(frozen=True)
+class Figures:
+    """What the recogniser made of one speaker."""
+
+    open_error: float
+    """Word error rate with the open language model."""
+    recognised: float
+    """Share of the sentences told apart from all others."""
+    digit_error: float
+    """Word error rate of digit strings."""
 
 
-def _table(rows: dict[str, tuple[float, float, float]]) -> str:
+def measure(speak: Speaker, sentences: Sequence[str]) -> Figures:
+    """Let the recogniser hear one speaker."""
+    return Figures(
+        open_error(speak, sentences), recognised(speak, sentences, sentences), digit_error(speak)
+    )
+
+
+def table(teachers: Figures, voice: Figures, control: float) -> str:
     """Lay the figures out as a Markdown table."""
-    head = "| speaker | open WER | which of the sentences | six digits, WER |\n|---|---|---|---|"
-    lines = [f"| {name} | {a:.3f} | {b:.1%} | {c:.3f} |" for name, (a, b, c) in rows.items()]
-    return "\n".join([head, *lines])
+    lines = [
+        "| speaker | open WER | which of the sentences | six digits, WER |",
+        "|---|---|---|---|",
+    ]
+    for name, one in {"flite slt": teachers, "voice": voice}.items():
+        figures = f"{one.open_error:.3f} | {one.recognised:.1%} | {one.digit_error:.3f}"
+        lines.append(f"| {name} | {figures} |")
+    return "\n".join([*lines, f"| voice, backwards | | {control:.1%} | |"])
 
 
-def verdict(rows: dict[str, tuple[float, float, float]]) -> list[str]:
+def verdict(teachers: Figures, voice: Figures, control: float) -> list[str]:
     """Return what is wrong, one line each; nothing if the voice passes."""
-    ratio = rows["voice"][0] / rows["flite slt"][0]
+    ratio = voice.open_error / max(teachers.open_error, 1e-9)
     faults = []
     if ratio > MOST:
         faults.append(f"open WER is {ratio:.2f} times the teacher's; at most {MOST} is allowed")
-    if rows["voice"][1] < RECOGNISED:
-        faults.append(f"grammar test {rows['voice'][1]:.0%}; at least {RECOGNISED:.0%} is asked")
-    if rows["voice, backwards"][1] > BY_CHANCE:
+    if voice.recognised < RECOGNISED:
+        faults.append(f"grammar test {voice.recognised:.0%}; at least {RECOGNISED:.0%} is asked")
+    if control > BY_CHANCE:
         faults.append("the grammar test lets backwards speech pass; it proves nothing")
     return faults
 
@@ -118,12 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--voice", type=Path, default=VOICE, help="folder of the pair")
     parser.add_argument("--sentences", type=Path, default=HELD_OUT, help="one sentence a line")
     options = parser.parse_args(arguments)
+    if shutil.which("flite") is None:
+        parser.error("the teacher, flite, is not installed; say apt-get install flite")
     sentences = options.sentences.read_text("utf-8").splitlines()
     speak = speaker(load(options.voice))
-    speakers = {"flite slt": of_the_teacher, "voice": speak, "voice, backwards": backwards(speak)}
-    rows = {name: measure(one, sentences) for name, one in speakers.items()}
-    print(_table(rows))
-    print(f"open WER, voice / teacher: {rows['voice'][0] / rows['flite slt'][0]:.2f}")
-    faults = verdict(rows)
+    teachers, voice = measure(of_the_teacher, sentences), measure(speak, sentences)
+    control = recognised(backwards(speak), sentences, sentences)
+    print(table(teachers, voice, control))
+    print(f"open WER, voice / teacher: {voice.open_error / max(teachers.open_error, 1e-9):.2f}")
+    faults = verdict(teachers, voice, control)
     print("\n".join(faults) or "passed")
     return 1 if faults else 0

@@ -14,7 +14,7 @@ from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from piper.phonemize_espeak import EspeakPhonemizer
 
 from training import features, teacher
-from training.alignment import align
+from training.alignment import align, silent
 from training.progress import Progress
 from training.sentences import training_text
 from training.settings import EDGE_FRAMES, F0_CENTRE, HELD_OUT, HOP, SAMPLE_RATE, SEED
@@ -51,12 +51,14 @@ def _phonemizer() -> EspeakPhonemizer:
     return EspeakPhonemizer()
 
 
-def _frames(ends: Sequence[float], samples: int) -> tuple[npt.NDArray[np.int64], int]:
+def _frames(
+    symbols: Sequence[str], ends: Sequence[float], samples: int
+) -> tuple[npt.NDArray[np.int64], int]:
     """Return each symbol's frames after trimming the edges, and the first frame kept."""
     total = samples // HOP
+    last_sound = max(i for i, symbol in enumerate(symbols) if not silent(symbol))
     bounds = np.minimum(np.rint(np.array(ends) * SAMPLE_RATE / HOP).astype(np.int64), total)
-    speech_end = int(bounds[-3])
-    last = min(total, speech_end + EDGE_FRAMES[1])
+    last = min(total, int(bounds[last_sound]) + EDGE_FRAMES[1])
     first = max(0, int(bounds[0]) - EDGE_FRAMES[0])
     bounds = np.clip(bounds, first, last)
     bounds[-1] = last
@@ -73,7 +75,7 @@ def utterance(text: str) -> Utterance | None:
     ends, cost = align(symbols, phones)
     if cost > MAX_COST:
         return None
-    durations, first = _frames(ends, len(signal))
+    durations, first = _frames(symbols, ends, len(signal))
     frames = int(durations.sum())
     signal = signal[first * HOP : (first + frames) * HOP]
     mel = features.log_mel(torch.from_numpy(signal.copy())[None])[0].numpy()
@@ -138,6 +140,10 @@ class Corpus:
         rows = {"ids": (t0, t1), "durations": (t0, t1), "signal": (f0 * HOP, f1 * HOP)}
         cuts = {name: rows.get(name, (f0, f1)) for name in self._arrays}
         return Utterance(**{name: self._arrays[name][a:b] for name, (a, b) in cuts.items()})
+
+    def ids(self) -> npt.NDArray[np.int16]:
+        """Return the phoneme ids of all sentences end to end."""
+        return self._arrays["ids"]
 
     def split(self) -> tuple[range, range]:
         """Return the indices to train on and those to validate on."""

@@ -16,6 +16,7 @@ from training.acoustic import Acoustic, valid
 from training.corpus import Corpus
 from training.loop import averaged
 from training.settings import HOP, MELS, SAMPLE_RATE, SYMBOLS
+from training.standins import stand_in
 from training.vocoder import Vocoder
 
 #: Frames of silence after every row, more than the vocoder's receptive field (21):
@@ -90,12 +91,14 @@ def _rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def load(work: Path) -> tuple[AcousticGraph, VocoderGraph]:
     """Build both graphs from the averaged weights of the checkpoints in `work`, rounded."""
-    acoustic, vocoder = Acoustic(), Vocoder()
-    acoustic.load_state_dict(_rounded(averaged(work / "acoustic.pt")))
+    acoustic, vocoder, corpus = Acoustic(), Vocoder(), Corpus(work / "corpus")
+    weights = averaged(work / "acoustic.pt")
+    weights["embed.weight"] = stand_in(weights["embed.weight"], corpus.ids())
+    acoustic.load_state_dict(_rounded(weights))
     vocoder.load_state_dict(_rounded(averaged(work / "refined.pt")))
     return (
         AcousticGraph(acoustic).eval(),
-        VocoderGraph(vocoder, silence(Corpus(work / "corpus"))).eval(),
+        VocoderGraph(vocoder, silence(corpus)).eval(),
     )
 
 

@@ -14,7 +14,7 @@ from training.corpus import Corpus
 from training.loop import Judged, Schedule, Trainer, averaged
 from training.settings import MEL_FLOOR, SEED
 
-SCHEDULE: Final = Schedule(steps=5000, rate=2e-3, betas=(0.9, 0.98))
+SCHEDULE: Final = Schedule(steps=3000, rate=2e-3, betas=(0.9, 0.98))
 
 #: Mel frames in a batch, padding included.
 FRAMES: Final = 1600

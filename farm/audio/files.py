@@ -180,6 +180,7 @@ class Writer:
         context.layout = "mono"
         context.format = self.format.sample_format
         context.flags |= Flags.bitexact
+        context.thread_count = 1
         if self.format.bit_rate:
             context.bit_rate = self.format.bit_rate
         # Ogg keeps tags with the stream, all others with the container.

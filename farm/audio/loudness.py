@@ -73,6 +73,7 @@ class _Meter:
         self._lufs = GATE_LUFS
         # Kept: its nodes do not keep it alive, and crash without it.
         self._graph = graph = av.filter.Graph()
+        graph.threads = 1
         self._source = graph.add_abuffer(
             sample_rate=sample_rate,
             format="flt",
@@ -103,12 +104,14 @@ class _Meter:
         return self._lufs if self._lufs > GATE_LUFS else -math.inf
 
     def _drain(self) -> None:
+        last = None
         while True:
             try:
-                report = self._sink.pull().metadata
+                last = self._sink.pull()
             except av.BlockingIOError:
-                return
-            self._lufs = float(report.get("lavfi.r128.I", self._lufs))
+                break
+        if last is not None:
+            self._lufs = float(last.metadata.get("lavfi.r128.I", self._lufs))
 
 
 class _Peak:

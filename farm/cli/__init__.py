@@ -34,6 +34,9 @@ def main() -> None:
     except FarmError as error:
         errors.print(f"farm: {error}", style="red", markup=False)
         sys.exit(1)
+    except OSError as error:  # a home, a disk or a pipe that nobody below has a word for
+        errors.print(f"farm: {error}", style="red", markup=False)
+        sys.exit(1)
     except KeyboardInterrupt:
         errors.print("farm: stopped; the same command goes on where this one was")
         sys.exit(130)

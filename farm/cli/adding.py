@@ -6,7 +6,8 @@ import io
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from farm import voices
 from farm.cli import trying
 from farm.cli.session import catalogue
 from farm.config import Settings
-from farm.errors import Conflict, InvalidInput, NotFound
+from farm.errors import Conflict, EngineError, InvalidInput, NotFound
 from farm.jobs import check_id
 from farm.storage.atomic import mapped, write_atomically
 from farm.voices import VoiceFile
@@ -69,10 +70,21 @@ def add(settings: Settings, wish: Wish) -> VoiceFile:
         own.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".add-", dir=own) as name:
             draft = _draft(Path(name), wish)
-            with trying.loaded(draft, settings.device) as (voice, engine):
+            with _named_after(wish.model, name), trying.loaded(draft, settings.device) as loaded:
+                voice, engine = loaded
                 engine.speak(trying.segments(voice)[:1])
             _move_in(draft.path, own)
     return voices.read(own / draft.path.name)
+
+
+@contextmanager
+def _named_after(model: Path, place: str) -> Iterator[None]:
+    """Say of errors which model they are about, not in which temporary place it was tried."""
+    try:
+        yield
+    except (InvalidInput, EngineError) as error:
+        kind = EngineError if isinstance(error, EngineError) else InvalidInput
+        raise kind(f"{str(model)!r}: {str(error).replace(f'{place}/', '')}") from error
 
 
 def _check_files(wish: Wish) -> None:
@@ -97,7 +109,7 @@ def _check_free(settings: Settings, wish: Wish) -> None:
             f"voice {wish.voice!r} is there already ({there.path}): choose another --id, "
             "or give --replace"
         )
-    if is_own(settings, there) and there.path.parent != folder(settings):
+    if is_own(settings, there) and there.path.absolute().parent != folder(settings):
         raise Conflict(f"voice {wish.voice!r} is {there.path}, which goes first: remove it there")
 
 

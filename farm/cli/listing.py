@@ -89,11 +89,7 @@ def details(farm: Farm, job: str) -> Record:
     """Return a job's record with its real-time factor, outputs and failures."""
     found = record(farm, job)
     listed = _manifest(farm, job)
-    items = {row["index"]: row["id"] for row in listed["items"]}
-    lost = [
-        {**row, "id": items.get(row["item"], str(row["item"]))}
-        for row in lifecycle.failures(farm, job)
-    ]
+    lost = list(_failures(listed, list(lifecycle.failures(farm, job))))
     return {**found, "rtf": rtf(found), "outputs": list(_outputs(listed)), "failures": lost}
 
 
@@ -108,6 +104,17 @@ def _manifest(farm: Farm, job: str) -> Record:
         return manifest(farm, job)
     except NotFound:
         return {"package": {}, "items": []}
+
+
+def _failures(listed: Record, lost: list[Record]) -> Iterator[Record]:
+    """Yield what could not be spoken, by item; then the items that held nothing to speak."""
+    names = {row["index"]: row["id"] for row in listed["items"]}
+    for row in lost:
+        yield {**row, "id": names.get(row["item"], str(row["item"]))}
+    told = {row["item"] for row in lost}
+    for row in listed["items"]:
+        if row.get("error") and row["index"] not in told:
+            yield {"item": row["index"], "text": "", "error": row["error"], "id": row["id"]}
 
 
 def _outputs(listed: Record) -> Iterator[Record]:

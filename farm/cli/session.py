@@ -10,6 +10,7 @@ from farm import builtin, embedded, voices
 from farm.config import Settings, read_settings
 from farm.farm import Farm
 from farm.jobs import Voice
+from farm.storage.atomic import mapped
 from farm.tasks import create_celery, create_farm
 
 
@@ -28,7 +29,9 @@ class Session:
 
 def catalogue(settings: Settings) -> dict[str, voices.VoiceFile]:
     """Return every voice this host knows, by id."""
-    folders = [*settings.voices, settings.home / "voices", builtin.prepare(settings.home)]
+    with mapped("write", settings.home):
+        built_in = builtin.prepare(settings.home)
+    folders = [*settings.voices, settings.home / "voices", built_in]
     return voices.catalogue([folder for folder in folders if folder.is_dir()])
 
 

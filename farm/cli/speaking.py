@@ -64,16 +64,19 @@ def make_spec(
 def run(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
     """Submit a job, or join the one that the same command submitted before; wait for its end.
 
-    One that ended badly, or with failed segments, is run again; only those are spoken.
+    One that ended badly, or with failed segments, is run again; only those are spoken. The
+    record of one that is complete says `hits` for all its segments.
     """
     farm = joined.farm
-    if not lifecycle.submit(farm, spec, data):
-        record = lifecycle.show(farm, spec.id)
-        incomplete = record["state"] != State.COMPLETED or record.get("failed")
-        if State(record["state"]).terminal and incomplete:
-            lifecycle.retry(farm, spec.id)
-        elif record["state"] == State.PAUSED:
-            lifecycle.resume(farm, spec.id)
+    if lifecycle.submit(farm, spec, data):
+        return watching.watch(farm, spec.id)
+    record = lifecycle.show(farm, spec.id)
+    if record["state"] == State.COMPLETED and not record["failed"]:
+        return {**record, "hits": record["segments"], "misses": 0}
+    if State(record["state"]).terminal:
+        lifecycle.retry(farm, spec.id)
+    elif record["state"] == State.PAUSED:
+        lifecycle.resume(farm, spec.id)
     return watching.watch(farm, spec.id)
 
 

@@ -49,7 +49,7 @@ def show(voice: VoiceArgument, json: JsonOption = False) -> None:
     if json:
         print_json(found)
     else:
-        print_table([(name, value) for name, value in found.items() if value])
+        print_table([(name, _said(value)) for name, value in found.items() if value])
 
 
 @app.command()
@@ -107,6 +107,12 @@ def describe(file: VoiceFile) -> dict[str, Any]:
         return about | {"error": str(error)}
     named = {"language": pinned.language, "sample_rate": pinned.sample_rate}
     return about | named | {"digest": pinned.digest}
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return str(value)
 
 
 def _row(about: dict[str, Any]) -> Sequence[object]:

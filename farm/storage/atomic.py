@@ -66,7 +66,9 @@ def make_folder(folder: Path, *, durable: bool = True) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+        # A folder that was there and is pruned by now is no obstacle, only a reason to begin again.
+        reason = errno.ENOTDIR if folder.is_file() else errno.ENOENT
+        raise OSError(reason, os.strerror(reason), str(folder)) from error
     if durable:
         sync_folder(folder.parent)
 

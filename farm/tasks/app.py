@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,8 @@ TASK_NAMES = {
 
 def create_celery(settings: Settings) -> Celery:
     """Make the app. Nothing connects before the first message."""
-    url = settings.broker_url.get_secret_value()
+    # Celery has a name of its own for a Redis on a Unix socket.
+    url = re.sub("^unix:", "redis+socket:", settings.broker_url.get_secret_value())
     transport = {
         "visibility_timeout": VISIBILITY_S,
         "socket_timeout": 30,
@@ -61,7 +63,7 @@ def create_celery(settings: Settings) -> Celery:
         result_backend_transport_options=transport,
         broker_connection_retry_on_startup=True,
         redis_socket_timeout=30,
-        redis_socket_keepalive=True,
+        redis_socket_keepalive=not url.startswith("redis+socket:"),  # refused there
         redis_backend_health_check_interval=30,
         result_expires=settings.result_expires_s,
     )

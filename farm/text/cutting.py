@@ -26,8 +26,12 @@ _BREAKS: tuple[tuple[re.Pattern[str], Boundary], ...] = (
 )
 #: By language: what ends no sentence, and how what follows it begins.
 _UNENDED = {
-    "en": (re.compile(r"\b(?:vols?|nos?|chs?|pp?|figs?|secs?|arts?|pts?|bk|ed)\.\s+$", re.I),
-           re.compile(r"\d")),
+    "en": (
+        re.compile(
+            r"\b(?:vols?|nos?|chs?|pp?|figs?|secs?|arts?|pts?|bk|ed|approx|ca|vs)\.\s+$", re.I
+        ),
+        re.compile(r"\d"),
+    ),
     "fr": (re.compile(r"\b(?:M|MM|Mme|Mlle)\.\s+$"), re.compile(r"\w")),
 }  # fmt: skip
 _LONGEST_ABBREVIATION = 12

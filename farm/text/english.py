@@ -75,6 +75,7 @@ _MONEY = (
 _SLASHED = {"50/50": "fifty fifty", "24/7": "twenty four seven", "9/11": "nine eleven"}
 _POWERS = {"²": "square", "³": "cubic"}
 _METERS = {"m": "meters", "km": "kilometers", "cm": "centimeters", "mm": "millimeters"}
+_STOPPED_UNITS = "ft|lbs?|oz|yds?|mi|min|hrs?|sec|kg|km|cm|mm|gal|pt|qt"
 _SYMBOLS = {
     "°": " degrees", "²": " squared", "³": " cubed", "§": "section ", "№": "number ", "±":
     " plus or minus ", "×": " times ", "÷": " divided by ", "≈": " approximately ", "→": " to ",
@@ -123,6 +124,16 @@ def _roman(found: re.Match[str]) -> str:
     return f"{found['before']}the {words}" if found["king"] else f"{found['before']}{words}"
 
 
+def _digits(number: str) -> str:
+    return " ".join(str(num2words(int(digit))) for digit in number)
+
+
+def _acronym(found: re.Match[str]) -> str:
+    """`I.O.U.s` as `IOUs`; at the very end the last stop stays."""
+    ends = not found.string[found.end() :].strip("\"'”’)]")
+    return found[1].replace(".", "") + found[2] + ("." if ends and not found[2] else "")
+
+
 def _abbreviation(found: re.Match[str]) -> str:
     ends = found["rest"] is not None
     return ABBREVIATIONS[found["word"]] + ("." if ends else "")
@@ -148,7 +159,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"[\u2212\ufe63]"), "-"),
     (re.compile(r"(?<=\d)\u00a0(?=\d{3}\b)"), ""),
     (re.compile(_alternatives(_DOTTED)), _lookup(_DOTTED)),
-    (re.compile(r"\bSt\.(?=\s+[A-Z])(?<![A-Z]\w\w\w\sSt\.)(?!\s+(?:The|He|She|It|They|We|I)\b)"),
+    (re.compile(r"\bSt\.(?=\s+[A-Z])(?!\s+(?:The|He|She|It|They|We|I)\b)"),
      "Saint"),
     (re.compile(r"(?<=[a-z]\s)St\.(?=[\"'”’)\]]*$)"), "Street."),
     (re.compile(r"(?<=[a-z]\s)St\b\.?(?=[,;]|\s+[a-z])"), "Street"),
@@ -165,7 +176,7 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"\b(?P<year>1\d\d0|20\d0)[’']?s\b"), _decade),
     (re.compile(rf"\b{_MONTH}\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?!:)"),
      lambda found: f"{found[1]} {ordinal(found[2])}"),
-    (re.compile(rf"\b([Tt]he\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\b"),
+    (re.compile(rf"\b([Tt]he\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+{_MONTH}\b"),
      lambda found: f"{found[1] or 'the '}{ordinal(found[2])} of {found[3]}"),
     # 1905: the library says zero where people say oh.
     (re.compile(r"(?<![\d,.:/$£€-])1[1-9]0[1-9](?![-,.:/%]?\d)"),
@@ -182,13 +193,22 @@ RULES: tuple[Rule, ...] = (
     (re.compile(r"(\d)(?=[½¼¾⅓⅔⅛])"), r"\1 and "),
     (re.compile(r"(\d)\s*([ap])\.\s?m\.(?=[\"'”’)\]]*$|\s+[A-Z])"), r"\1 \2m."),
     (re.compile(r"(\d)\s*([ap])\.\s?m\."), r"\1 \2m"),
+    (re.compile(rf"(?<=\d)\s?({_STOPPED_UNITS})\.(?=,?\s[a-z\d])"), r" \1"),
     (re.compile(r"\b([B-Z])\.(?=\s*(?:[A-Z]\.\s*)*[A-Z][a-z])"), r"\1 "),
     (re.compile(r"#(?=\d)"), "number "),
     (re.compile(r"(?<![\w.])\+(?=\d)"), "plus "),
     (re.compile(r"\b(\d+(?:\.\d+)?)\s?([$£€])(?!\d)"), r"\2\1"),
     (re.compile(r"(?<=\d)\s?m\b(?![./²³'’\d-])"), " meters"),
     (re.compile(r"(?<=\d)\s?[lL]\b(?![.'’])"), " liters"),
-    (re.compile(r"(?<=\d)\s?in\.(?=\s[a-z])"), " inches"),
+    (re.compile(r"(?<=\d)\s?in\.(?=,?\s[a-z])|(?<=\d\sft\s\d)\s?in\b|(?<=\d\sft\s\d\d)\s?in\b"),
+     " inches"),
+    (re.compile(r"(?<=\d)\s?st\.?(?=\s\d+\s?lbs?\b)"), " stone"),
+    (re.compile(r"\b1\s?¢"), "one cent"),
+    (re.compile(r"(?<=\d)\s?¢"), " cents"),
+    (re.compile(r"\b1/2(?=\spast\b)"), "half"),
+    (re.compile(r"(?<![\d-])(?<!\)\s)\d{3}-\d{4}\b(?!-)"),
+     lambda found: ", ".join(_digits(group) for group in found[0].split("-"))),
+    (re.compile(r"\b((?:[A-Z]\.){2,})(s?)(?![A-Za-z])"), _acronym),
     (re.compile(r"(\d+)[′'](\d+)[″\"]"), r"\1 feet \2"),
     (re.compile("[" + "".join(_SYMBOLS) + "](?!C\\b|F\\b)"), _lookup(_SYMBOLS)),
     (re.compile(r"\b(?!(?<=\d\s)(?:Hz|[KMGT]b|Pa|Wh)\b)(?:[A-Z](?=[a-z]+\b)|T(?=V\b)|Z(?=IP\b))"),
@@ -202,6 +222,11 @@ _AFTER: tuple[Rule, ...] = (
     # The library writes `"` and `\` as it would inside its own tokens.
     (re.compile(r"\\([\"\\])"), r"\1"),
     (re.compile(rf"\b({_HOUR} )([AP])M\b\.?"), lambda found: f"{found[1]}{found[2].lower()}.m."),
+)
+#: Words that are spoken differently though they hold neither digits nor signs.
+TRIGGERS = re.compile(
+    rf"\b(?:{'|'.join(sorted(ABBREVIATIONS))}|St|[A-Z])\.|{NUMERAL_IN_PLACE.pattern}"
+    rf"|\b[AP]M\b|\bof {_MONTH.lower()}\b"
 )
 
 

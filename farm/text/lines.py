@@ -42,8 +42,8 @@ class Line:
     text: str
     voice: str = ""
     """Empty: the job's."""
-    speed: float = 1.0
-    """Relative to the voice's own pace."""
+    speed: float = 0.0
+    """Relative to the voice's own pace; 0: the job's."""
     format: str = ""
     """Empty: the job's."""
 
@@ -154,7 +154,7 @@ def _voice(fields: dict[str, Any]) -> str:
 def _speed(fields: dict[str, Any]) -> float:
     value = fields.get("speed")
     if value is None:
-        return 1.0
+        return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidInput(f"'speed' is {_KINDS[type(value)]}; it must be a number")
     if not SLOWEST <= value <= FASTEST:

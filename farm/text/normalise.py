@@ -18,11 +18,9 @@ FRONT_END = "+".join(
 )
 
 #: What a sentence may hold besides letters and still have nothing to normalise.
-_PLAIN_MARKS = r"\s,;:!?'’‘“”—–…\-()"
-_ENGLISH_PLAIN = re.compile(rf"(?:[^\W\d_]|[{_PLAIN_MARKS}])+(?:\.[”’)]*)?")
-#: A single stop ends a plain sentence; these words before it would be spoken differently.
-_ENGLISH_WORDS = re.compile(
-    rf"\b(?:{'|'.join(sorted(english.ABBREVIATIONS))}|St|[A-Z])\.|{english.NUMERAL_IN_PLACE.pattern}"
+_PLAIN_MARKS = r"\s,;:!?'’‘“”\"—–…\-()"
+_ENGLISH_PLAIN = re.compile(
+    rf"(?:[^\W\d_]|[{_PLAIN_MARKS}]|(?<=[a-z][a-z])\.(?=[”’\"')]*\s))+(?:\.[”’\"')]*)?"
 )
 #: `_word_`, `**word**`, rows of stars, and characters that nobody sees.
 _UNSPOKEN = re.compile(
@@ -67,12 +65,16 @@ def is_plain(text: str, language: str) -> bool:
     if language == "en":
         numeric = not text.isascii() and any(character.isnumeric() for character in text)
         plain = not numeric and _ENGLISH_PLAIN.fullmatch(text)
-        return bool(plain) and not _ENGLISH_WORDS.search(text)
+        return bool(plain) and not english.TRIGGERS.search(text)
     return not _DIGITS.search(text)
 
 
 def _english(text: str) -> str:
-    return english.after(read_by_library(english.before(text), "en"))
+    mended = english.before(text)
+    unshielded = english.after(mended)
+    if is_plain(unshielded, "en"):
+        return unshielded
+    return english.after(read_by_library(mended, "en"))
 
 
 def _chinese(text: str) -> str:

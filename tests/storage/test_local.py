@@ -131,7 +131,7 @@ def test_writers_and_deleters_of_one_folder_do_not_disturb_each_other(store: Loc
         store.delete(f"a/b/{number}")
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(turn, range(400)))
+        list(pool.map(turn, range(2000)))
     assert list(store.list("")) == []
 
 

@@ -98,13 +98,14 @@ def write_epub(
     references = "".join(
         f'<reference type="{kind}" href="{file}"/>' for kind, file in (guide or {}).items()
     )
+    of_ncx = ' toc="ncx"' if version == 2 else ""
     opf = (
         '<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" '
         f'version="{version}.0" xmlns:dc="http://purl.org/dc/elements/1.1/">'
         f"<metadata><dc:title>The Mill</dc:title><dc:creator>Ann Lee</dc:creator>"
         f"<dc:creator>Bo Ek</dc:creator><dc:language>en-GB</dc:language>{meta}</metadata>"
         f"<manifest>{''.join(items)}</manifest>"
-        f"<spine{' toc=' + chr(34) + 'ncx' + chr(34) if version == 2 else ''}>{''.join(refs)}</spine>"
+        f"<spine{of_ncx}>{''.join(refs)}</spine>"
         f"<guide>{references}</guide></package>"
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

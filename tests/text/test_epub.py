@@ -1,6 +1,5 @@
 """EPUB 2 and 3 as they are found: what is a chapter, what is spoken of it, what is refused."""
 
-import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -11,15 +10,13 @@ from farm.errors import InvalidInput
 from farm.jobs import Block
 from farm.text import container
 from farm.text.documents import Document, Section, read
-
-sys.path.insert(0, str(Path(__file__).parent))
-from epubs import PNG, page, write_epub
+from tests.text.epubs import PNG, Toc, page, write_epub
 
 CHAPTERS = {
     "one.xhtml": page("<h1>One</h1><p>First &mdash; chapter.</p><p>It&#8217;s&nbsp;here.</p>"),
     "two.xhtml": page("<h1>Two</h1><p>Second chapter.</p>"),
 }
-TOC = [("Chapter One", "one.xhtml", []), ("Chapter Two", "two.xhtml", [])]
+TOC: Toc = [("Chapter One", "one.xhtml", []), ("Chapter Two", "two.xhtml", [])]
 
 
 def book(path: Path, *, front_matter: bool = False) -> Document:
@@ -73,7 +70,7 @@ def test_the_suffix_does_not_decide_what_is_an_epub(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_hierarchy_of_the_contents_is_the_sections_level(tmp_path: Path, version: int) -> None:
     pages = {"part.xhtml": page("<h1>Part One</h1>"), **CHAPTERS}
-    toc = [("Part One", "part.xhtml", TOC)]
+    toc: Toc = [("Part One", "part.xhtml", TOC)]
     path = write_epub(tmp_path / "mill.epub", pages, version=version, toc=toc)
     assert [(title, level) for title, level, _ in outline(path)] == [
         ("Part One", 1),
@@ -88,7 +85,7 @@ def test_entries_that_point_into_one_file_cut_it(tmp_path: Path, version: int) -
         "<p>Before.</p><h2 id='a'>A</h2><p>In a.</p>"
         "<div id='b'><h2>B</h2><p>In b.</p></div><p><a id='c'/>In c.</p>"
     )
-    toc = [("A", "x.xhtml#a", []), ("B", "x.xhtml#b", []), ("C", "x.xhtml#c", [])]
+    toc: Toc = [("A", "x.xhtml#a", []), ("B", "x.xhtml#b", []), ("C", "x.xhtml#c", [])]
     path = write_epub(tmp_path / "m.epub", {"x.xhtml": page(body)}, version=version, toc=toc)
     assert outline(path) == [
         ("", 1, ["Before."]),
@@ -105,7 +102,7 @@ def test_an_entry_after_the_start_of_a_file_leaves_its_head_to_the_section_befor
         "one.xhtml": page("<h1>One</h1><p>First.</p>"),
         "two.xhtml": page("<p>Still one.</p><h1 id='t'>Two</h1><p>Second.</p>"),
     }
-    toc = [("One", "one.xhtml", []), ("Two", "two.xhtml#t", [])]
+    toc: Toc = [("One", "one.xhtml", []), ("Two", "two.xhtml#t", [])]
     assert outline(write_epub(tmp_path / "m.epub", pages, toc=toc)) == [
         ("One", 1, ["One", "First.", "Still one."]),
         ("Two", 1, ["Two", "Second."]),
@@ -113,7 +110,7 @@ def test_an_entry_after_the_start_of_a_file_leaves_its_head_to_the_section_befor
 
 
 def test_an_address_of_a_missing_id_points_at_the_head_of_the_file(tmp_path: Path) -> None:
-    toc = [("One", "one.xhtml#nowhere", []), ("Two", "two.xhtml", [])]
+    toc: Toc = [("One", "one.xhtml#nowhere", []), ("Two", "two.xhtml", [])]
     path = write_epub(tmp_path / "m.epub", CHAPTERS, toc=toc)
     assert [title for title, _, _ in outline(path)] == ["One", "Two"]
 
@@ -151,7 +148,7 @@ FRONT = {
 
 def test_navigation_cover_title_and_copyright_pages_are_left_out(tmp_path: Path) -> None:
     pages = {**FRONT, **CHAPTERS}
-    toc = [("Contents", "list.xhtml", []), *TOC]
+    toc: Toc = [("Contents", "list.xhtml", []), *TOC]
     path = write_epub(
         tmp_path / "mill.epub", pages, toc=toc, landmarks={"titlepage": "guided.xhtml"}
     )

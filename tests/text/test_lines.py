@@ -19,7 +19,7 @@ def read(data: bytes, *formats: str) -> list[Line | BadLine]:
 
 
 def test_a_line_has_defaults_for_what_it_does_not_say() -> None:
-    assert read(GOOD) == [Line(1, "ok", "Hello.", "", 1.0, "")]
+    assert read(GOOD) == [Line(1, "ok", "Hello.", "", 0.0, "")]
 
 
 def test_a_line_may_say_voice_speed_and_format() -> None:
@@ -126,7 +126,7 @@ def test_many_lines_do_not_sit_in_memory() -> None:
 
         left = 20_000
 
-        def readline(self, size: int | None = -1, /) -> bytes:
+        def readline(self, _size: int | None = -1, /) -> bytes:
             self.left -= 1
             if self.left < 0:
                 return b""

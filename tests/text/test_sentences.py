@@ -56,10 +56,13 @@ def check_tiling(text: str, pieces: list[Sentence], limit: int) -> None:
 
 
 PIECES = st.sampled_from(
-    "word words Dr. St. 1,234,567 $12.50 “Stop!” — * … . ! ? ; , : 「好。」 你好，世界。 e\u0301e\u0301 👩‍🚀 "
-    "1999 p.m. * *** ( ) [x] \n \t \u00a0 supercalifragilistic aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".split(
-        " "
-    )
+    [
+        *str.split(
+            "word words Dr. St. 1,234,567 $12.50 “Stop!” — * … . ! ? ; , : 「好。」 你好，世界。 "
+            "e\u0301e\u0301 👩\u200d🚀 1999 p.m. *** ( ) [x] supercalifragilistic"
+        ),
+        *("\n", "\t", "\u00a0", "a" * 40),
+    ]
 )
 
 

@@ -175,6 +175,20 @@ def test_a_sentence_without_sounds_is_short_and_quiet(
     assert np.abs(audio).max() < 0.05
 
 
+@pytest.mark.parametrize("text", ["Yes", "Chapter One", "Why?", SENTENCES[3].rstrip(".")])
+def test_a_text_ends_in_silence_with_or_without_an_end_mark(voice: PiperVoice, text: str) -> None:
+    (chunk,) = voice.synthesize(text, SynthesisConfig(normalize_audio=False))
+    assert np.abs(chunk.audio_float_array[-HOP:]).max() < 0.02
+
+
+def test_sounds_that_the_voice_never_learnt_are_spoken_like_their_neighbours(
+    voice: PiperVoice, session: onnxruntime.InferenceSession
+) -> None:
+    known, foreign = (ids_of(voice, f"[[ {sounds} ]]") for sounds in ("lˈɑːk", "lˈɑːx"))
+    assert known != foreign
+    assert np.array_equal(speak(session, [known]), speak(session, [foreign]))
+
+
 def test_the_level_leaves_room_and_is_not_silent(voice: PiperVoice) -> None:
     config = SynthesisConfig(normalize_audio=False)
     for text in SPOKEN:

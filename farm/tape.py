@@ -1,0 +1,203 @@
+"""An item's segments joined: its signal, its loudness and its marks.
+
+What is longer than a few minutes is kept on disk, so memory does not grow with an item.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+
+from farm.audio import Audio, Samples, flac, joining, loudness
+from farm.book import marks
+from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.jobs import Mark, Part, Passage, Segment, to_json
+from farm.storage import Store
+
+#: Segments fetched ahead of the one being joined.
+AHEAD = 16
+#: Samples read back at a time.
+BLOCK = 65_536
+#: Bytes of a signal, and of its marks, that are held in memory before they go to disk.
+IN_MEMORY = 2 << 20
+
+T = TypeVar("T")
+
+
+class Lost(StoreUnavailable):
+    """A segment that was counted as stored is gone or damaged: it must be spoken again."""
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the stored segments of a job are."""
+
+    store: Store
+    key: Callable[[Segment], str]
+    failed: frozenset[str] = frozenset()
+    """Digests that could not be spoken."""
+    all_failed: bool = True
+    """Whether `failed` names them all; if not, a segment that is not stored is one of them."""
+
+    def fetch(self, segment: Segment) -> Audio | None:
+        """Return what was stored; None for what could not be spoken.
+
+        Raises:
+            Lost: it is not in the store any more, or damaged (and then removed).
+        """
+        if segment.digest in self.failed:
+            return None
+        key = self.key(segment)
+        try:
+            return flac.decode(self.store.get(key))[0]
+        except NotFound as error:
+            if not self.all_failed:
+                return None
+            raise Lost(f"segment {segment.digest[:12]} is not in the store any more") from error
+        except InvalidInput as error:
+            self.store.delete(key)
+            raise Lost(f"segment {segment.digest[:12]} was damaged: {error}") from error
+
+
+class Tape:
+    """An item's joined signal, as raw float32, and its marks, one JSON a line."""
+
+    def __init__(self, shelf: Shelf, sample_rate: int, folder: Path, *, marked: bool) -> None:
+        """Begin an empty tape; what goes to disk goes to `folder`, until the `with` block ends."""
+        self.sample_rate = sample_rate
+        self.spoken = 0
+        """Segments joined."""
+        self.failed = 0
+        """Segments left out because they could not be spoken."""
+        self.loudness = loudness.Loudness(-np.inf, -np.inf)
+        self._shelf = shelf
+        where = str(folder)
+        self._signal = SpooledTemporaryFile(IN_MEMORY, dir=where)  # noqa: SIM115
+        self.marks = SpooledTemporaryFile(IN_MEMORY, dir=where)  # noqa: SIM115
+        self._marked = marked
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._signal.close()
+        self.marks.close()
+
+    @property
+    def seconds(self) -> float:
+        """Length of the joined signal."""
+        return self._length / self.sample_rate
+
+    def record(self, passages: Iterable[tuple[Passage, Part]], head_ms: int, tail_ms: int) -> None:
+        """Join the segments that could be spoken, with their pauses, between two silences."""
+        pieces = self._pieces(passages, joining.count(head_ms, self.sample_rate))
+        joined = joining.join(pieces, self.sample_rate, head_ms, tail_ms)
+        self.loudness = loudness.measure(self._written(joined), self.sample_rate)
+
+    def blocks(self, gain: float) -> Iterator[Samples]:
+        """Read the joined signal back, louder or softer."""
+        self._signal.seek(0)
+        while data := self._signal.read(BLOCK * 4):
+            yield np.frombuffer(data, np.float32) * np.float32(gain)
+
+    def _written(self, blocks: Iterable[Samples]) -> Iterator[Samples]:
+        for block in blocks:
+            self._signal.write(block.tobytes())
+            self._length += len(block)
+            yield block
+
+    def _pieces(
+        self, passages: Iterable[tuple[Passage, Part]], at: int
+    ) -> Iterator[tuple[Audio, int]]:
+        """Yield every signal with its pause, and write its marks; the last has no pause."""
+        for (passage, segment, audio), last in _with_last(self._fetched(passages)):
+            pause = 0 if last else segment.pause_ms
+            if self._marked:
+                for mark in _marks(passage, segment, audio, at / self.sample_rate):
+                    self.marks.write(to_json(mark) + b"\n")
+            samples, rate = len(audio.samples), audio.sample_rate
+            at += joining.resampled_length(samples, rate, self.sample_rate)
+            at += joining.count(pause, self.sample_rate)
+            self.spoken += 1
+            yield audio, pause
+
+    def _fetched(
+        self, passages: Iterable[tuple[Passage, Part]]
+    ) -> Iterator[tuple[Passage, Segment, Audio]]:
+        """Fetch segments, a few ahead of the one that is needed."""
+        wanted = ((passage, segment) for passage, part in passages for segment in part.segments)
+        with ThreadPoolExecutor(AHEAD) as pool:
+            ahead: deque[tuple[Passage, Segment, Future[Audio | None]]] = deque()
+            for passage, segment in wanted:
+                ahead.append((passage, segment, pool.submit(self._shelf.fetch, segment)))
+                if len(ahead) > AHEAD:
+                    yield from self._found(*ahead.popleft())
+            for row in ahead:
+                yield from self._found(*row)
+
+    def _found(
+        self, passage: Passage, segment: Segment, future: Future[Audio | None]
+    ) -> Iterator[tuple[Passage, Segment, Audio]]:
+        audio = future.result()
+        if audio is None:
+            self.failed += 1
+        else:
+            yield passage, segment, audio
+
+
+def _with_last(rows: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Yield every row, and whether it is the last."""
+    iterator = iter(rows)
+    try:
+        held = next(iterator)
+    except StopIteration:
+        return
+    for row in iterator:
+        yield held, False
+        held = row
+    yield held, True
+
+
+def _source(passage: Passage, segment: Segment) -> str:
+    """Return the source text that a segment speaks."""
+    for block in passage.item.blocks:
+        if block.start <= segment.start < block.start + len(block.text):
+            return block.text[segment.start - block.start : segment.end - block.start]
+    return segment.text
+
+
+def _marks(passage: Passage, segment: Segment, audio: Audio, at: float) -> Iterator[Mark]:
+    """Yield the marks of a segment that begins `at` seconds into the item."""
+
+    def milliseconds(seconds: float) -> int:
+        return round((at + seconds) * 1000)
+
+    source = _source(passage, segment)
+    text = " ".join(source.split())
+    yield Mark(
+        "sentence", text, milliseconds(0), milliseconds(audio.seconds), segment.start, segment.end
+    )
+    for word in marks.words(segment.text, audio.timings, audio.sample_rate):
+        start, end = marks.in_source(source, segment.text, word.start, word.end)
+        yield Mark(
+            "word",
+            segment.text[word.start : word.end],
+            milliseconds(word.start_s),
+            milliseconds(word.end_s),
+            segment.start + start,
+            segment.start + end,
+        )

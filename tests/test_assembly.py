@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import io
+import tracemalloc
+import wave
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from farm import keys, planning
+from farm.assembly import HEAD_MS, TAIL_MS, Bench, ItemRecord, assemble, read_marks
+from farm.audio import Audio, flac, joining
+from farm.engines import load
+from farm.errors import StoreUnavailable
+from farm.jobs import Block, Item, Kind, Mark, Output, Part, Passage, Segment, Spec
+from farm.storage.local import LocalStore
+from farm.tape import Lost, Shelf
+from tests.running import RATE, tone
+
+VOICE = tone()
+WORDS = ("Once upon a time. There was a farm.", "It spoke all day long. The end.")
+
+
+def spec(kind: Kind = "batch", **output: Any) -> Spec:
+    made = Output(**{"format": "wav", "loudness": None, **output})
+    return Spec("j", kind, "farm", "ann", "key", "tone", {"tone": VOICE}, 1.0, output=made)
+
+
+def item(*paragraphs: str, **fields: Any) -> Item:
+    blocks, at = [], 0
+    for paragraph in paragraphs:
+        blocks.append(Block(paragraph, start=at))
+        at += len(paragraph) + 2
+    return Item(3, "line", "The Title", blocks=tuple(blocks), **fields)
+
+
+def segment_key(segment: Segment) -> str:
+    return keys.segment("ann", VOICE.digest, segment.digest)
+
+
+class Desk:
+    """A store with an item's spoken segments, and a bench to assemble it on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = LocalStore(folder / "store")
+        self.folder = folder / "work"
+        self.folder.mkdir()
+        self.engine = load(VOICE, folder, "cpu")
+
+    def plan(self, item: Item, spec: Spec) -> list[tuple[Passage, Part]]:
+        passage = Passage(item)
+        return [(passage, planning.plan([passage], spec, lambda _: "none").parts[0])]
+
+    def speak(self, pairs: list[tuple[Passage, Part]]) -> list[Audio]:
+        """Store what a plan wants spoken."""
+        spoken = []
+        for segment in (segment for _, part in pairs for segment in part.segments):
+            (audio,) = self.engine.speak([segment])
+            self.store.put(segment_key(segment), flac.encode(audio, {}))
+            spoken.append(audio)
+        return spoken
+
+    def bench(self, spec: Spec, attempt: str = "a", **shelf: Any) -> Bench:
+        held = Shelf(self.store, segment_key, **shelf)
+        return Bench(spec, self.store, held, lambda name: f"out/{attempt}/{name}", self.folder)
+
+    def made(self, record: ItemRecord, kind: str) -> bytes:
+        return self.store.get(record.files[kind].key)
+
+    def marks(self, record: ItemRecord) -> list[Mark]:
+        return read_marks(self.made(record, "marks"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def samples(data: bytes) -> np.ndarray[Any, np.dtype[np.int16]]:
+    with wave.open(io.BytesIO(data)) as file:
+        assert file.getframerate() == RATE
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+@pytest.mark.parametrize("kind", ["book", "batch", "speech"])
+def test_an_item_is_its_segments_and_pauses_between_head_and_tail(kind: Kind, desk: Desk) -> None:
+    job, source = spec(kind), item(*WORDS)
+    pairs = desk.plan(source, job)
+    spoken = desk.speak(pairs)
+    segments = pairs[0][1].segments
+    record = assemble(source, pairs, desk.bench(job))
+    expected = sum(len(audio.samples) for audio in spoken)
+    expected += sum(joining.count(s.pause_ms, RATE) for s in segments[:-1])
+    expected += joining.count(HEAD_MS[kind], RATE) + joining.count(TAIL_MS[kind], RATE)
+    assert len(samples(desk.made(record, "wav"))) == expected
+    assert record.seconds == expected / RATE
+    assert record.files["wav"].seconds == round(expected / RATE, 3)
+    assert (record.segments, record.failed, record.error) == (4, 0, "")
+
+
+def test_the_samples_of_an_item_are_those_that_were_spoken(desk: Desk) -> None:
+    job, source = spec(), item("One.")
+    pairs = desk.plan(source, job)
+    (audio,) = desk.speak(pairs)
+    found = samples(desk.made(assemble(source, pairs, desk.bench(job)), "wav"))
+    assert np.abs(found / 32768 - joining.fade(audio.samples, RATE)).max() < 2 / 32768
+
+
+def test_an_item_assembled_twice_is_the_same_in_every_byte(desk: Desk) -> None:
+    output = {"formats": ("flac", "mp3", "opus", "m4a"), "subtitles": ("srt", "vtt", "json")}
+    job, source = spec("book", **output, loudness=-19.0), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    first = assemble(source, pairs, desk.bench(job, "a"))
+    second = assemble(source, pairs, desk.bench(job, "b"))
+    kinds = {"wav", "flac", "mp3", "opus", "m4a", "marks", "srt", "vtt", "json"}
+    assert set(first.files) == set(second.files) == kinds
+    for kind in kinds:
+        assert desk.made(first, kind) == desk.made(second, kind), kind
+        assert first.files[kind].key != second.files[kind].key
+        assert first.files[kind].sha256 == second.files[kind].sha256
+
+
+def test_no_temporary_file_is_left(desk: Desk) -> None:
+    job, source = spec("book"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    assemble(source, pairs, desk.bench(job))
+    assert list(desk.folder.iterdir()) == []
+
+
+def test_files_say_their_size_digest_and_a_persons_name(desk: Desk) -> None:
+    job, source = spec("book", format="flac"), replace(item(*WORDS), title="On/Off: «a»  \x00 b")
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    record = assemble(source, pairs, desk.bench(job))
+    file = record.files["flac"]
+    assert file.size == len(desk.made(record, "flac"))
+    assert file.name == "04 On Off a b.flac"
+    assert file.key == "out/a/items/00003.flac"
+
+
+def test_marks_rise_stay_inside_and_point_at_their_words(desk: Desk) -> None:
+    job, source = spec("book"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    record = assemble(source, pairs, desk.bench(job))
+    marks = desk.marks(record)
+    words = [mark for mark in marks if mark.type == "word"]
+    sentences = [mark for mark in marks if mark.type == "sentence"]
+    assert [mark.text for mark in sentences] == [
+        "Once upon a time.",
+        "There was a farm.",
+        "It spoke all day long.",
+        "The end.",
+    ]
+    text = "\n\n".join(WORDS)
+    for mark in marks:
+        assert text[mark.source_start : mark.source_end].rstrip(".") == mark.text.rstrip(".")
+        assert 500 <= mark.start_ms < mark.end_ms <= record.seconds * 1000 - 1000
+    for row in (words, sentences):
+        assert [m.start_ms for m in row] == sorted(m.start_ms for m in row)
+        assert all(a.end_ms <= b.start_ms for a, b in pairwise(row))
+    assert len(words) == len(text.split())
+
+
+def test_marks_begin_where_their_sound_does(desk: Desk) -> None:
+    job, source = spec("book"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    record = assemble(source, pairs, desk.bench(job))
+    loud = np.abs(samples(desk.made(record, "wav")).astype(int)) > 0
+    for mark in desk.marks(record):
+        if mark.type == "sentence":
+            at, end = (round(ms * RATE / 1000) for ms in (mark.start_ms, mark.end_ms))
+            assert not loud[at - 200 : at - 8].any()
+            assert loud[at : at + 80].any()
+            assert not loud[end + 8 : end + 200].any()
+
+
+def test_a_batch_without_subtitles_has_no_marks(desk: Desk) -> None:
+    job, source = spec("batch"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    assert set(assemble(source, pairs, desk.bench(job)).files) == {"wav"}
+
+
+def test_an_item_on_several_pages_is_joined_in_order(desk: Desk) -> None:
+    job = spec("book")
+    whole, halves = item(*WORDS), [item(*WORDS).blocks[:1], item(*WORDS).blocks[1:]]
+    pairs = [pair for half in halves for pair in desk.plan(replace(whole, blocks=half), job)]
+    desk.speak(pairs)
+    apart = assemble(whole, iter(pairs), desk.bench(job, "a"))
+    together = assemble(whole, desk.plan(whole, job), desk.bench(job, "b"))
+    for kind in ("wav", "marks"):
+        assert desk.made(apart, kind) == desk.made(together, kind)
+
+
+def test_a_segment_that_is_gone_is_lost(desk: Desk) -> None:
+    job, source = spec(), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    gone = pairs[0][1].segments[2]
+    desk.store.delete(segment_key(gone))
+    with pytest.raises(Lost, match=f"{gone.digest[:12]} is not in the store any more"):
+        assemble(source, pairs, desk.bench(job))
+    assert list(desk.folder.iterdir()) == []
+
+
+def test_a_damaged_segment_is_removed_so_that_it_is_spoken_again(desk: Desk) -> None:
+    job, source = spec(), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    key = segment_key(pairs[0][1].segments[1])
+    desk.store.put(key, desk.store.get(key)[:-40])
+    with pytest.raises(Lost, match="was damaged"):
+        assemble(source, pairs, desk.bench(job))
+    assert not desk.store.exists(key)
+
+
+def test_what_could_not_be_spoken_is_left_out_with_its_pause(desk: Desk) -> None:
+    job, source = spec("book"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    spoken = desk.speak(pairs)
+    segments = pairs[0][1].segments
+    desk.store.delete(segment_key(segments[3]))
+    failed = frozenset({segments[3].digest})
+    record = assemble(source, pairs, desk.bench(job, failed=failed))
+    expected = sum(len(audio.samples) for audio in spoken[:3])
+    expected += sum(joining.count(s.pause_ms, RATE) for s in segments[:2])
+    expected += joining.count(1500, RATE)
+    assert len(samples(desk.made(record, "wav"))) == expected
+    assert (record.segments, record.failed) == (4, 1)
+    assert [m.text for m in desk.marks(record) if m.type == "sentence"][-1] != "The end."
+
+
+def test_beyond_what_the_ledger_remembers_a_missing_segment_counts_as_failed(desk: Desk) -> None:
+    job, source = spec(), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    desk.store.delete(segment_key(pairs[0][1].segments[0]))
+    record = assemble(source, pairs, desk.bench(job, all_failed=False))
+    assert (record.segments, record.failed) == (4, 1)
+
+
+def test_an_item_of_which_nothing_could_be_spoken_is_an_error(desk: Desk) -> None:
+    job, source = spec("book"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    failed = frozenset(segment.digest for segment in pairs[0][1].segments)
+    record = assemble(source, pairs, desk.bench(job, failed=failed))
+    assert record.error == "no segment could be spoken"
+    assert (record.segments, record.failed, record.files) == (4, 4, {})
+
+
+@pytest.mark.parametrize("paragraphs", [(), ("* * *",), ("",)])
+def test_an_item_without_words_is_an_error(paragraphs: tuple[str, ...], desk: Desk) -> None:
+    job, source = spec(), item(*paragraphs)
+    record = assemble(source, desk.plan(source, job), desk.bench(job))
+    assert (record.error, record.files) == ("nothing to speak", {})
+
+
+def test_an_item_with_an_error_keeps_it(desk: Desk) -> None:
+    source = item(error="line 4: not JSON")
+    record = assemble(source, [], desk.bench(spec()))
+    assert (record.index, record.id, record.error) == (3, "line", "line 4: not JSON")
+
+
+def test_an_item_is_brought_to_the_loudness_that_was_asked_for(desk: Desk) -> None:
+    source = item(*WORDS * 3)
+    pairs = desk.plan(source, spec())
+    desk.speak(pairs)
+    found = {}
+    for target in (-19.0, -25.0):
+        job = spec(loudness=target)
+        record = assemble(source, pairs, desk.bench(job, str(-target)))
+        found[target] = np.abs(samples(desk.made(record, "wav")).astype(int)).max()
+    assert found[-19.0] / found[-25.0] == pytest.approx(10 ** (6 / 20), rel=0.01)
+
+
+def test_a_lines_own_format_goes_before_the_jobs(desk: Desk) -> None:
+    job, source = spec(formats=("mp3",)), item(*WORDS, format="flac")
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    assert set(assemble(source, pairs, desk.bench(job)).files) == {"flac", "mp3"}
+
+
+def test_subtitles_are_of_the_words(desk: Desk) -> None:
+    job, source = spec(subtitles=("srt", "json")), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    record = assemble(source, pairs, desk.bench(job))
+    assert "Once upon a time." in desk.made(record, "srt").decode()
+    assert read_marks(desk.made(record, "json")) == desk.marks(record)
+
+
+def test_a_failing_store_is_the_worlds_fault(desk: Desk) -> None:
+    job, source = spec(), item(*WORDS)
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    (desk.store.root / "out").write_text("in the way")
+    with pytest.raises(StoreUnavailable):
+        assemble(source, pairs, desk.bench(job))
+
+
+def minutes(desk: Desk, job: Spec, count: int) -> int:
+    """Assemble an item of so many minutes; the peak of what was held, in bytes."""
+    passage = Passage(item("One minute."))
+    (segment,) = desk.plan(passage.item, job)[0][1].segments
+    minute = Audio(np.full(RATE * 60, 0.1, np.float32), RATE)
+    desk.store.put(segment_key(segment), flac.encode(minute, {}))
+    part = Part(3, (segment,))
+
+    def pairs() -> Iterator[tuple[Passage, Part]]:
+        for _ in range(count):
+            yield passage, part
+
+    tracemalloc.start()
+    try:
+        record = assemble(passage.item, pairs(), desk.bench(job, str(count)))
+        assert record.seconds >= count * 60
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_length_of_an_item(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A segment of this test is a minute: fewer ahead, so that the length decides, if anything.
+    monkeypatch.setattr("farm.tape.AHEAD", 1)
+    job = spec(format="flac")
+    short, long = minutes(desk, job, 3), minutes(desk, job, 20)
+    assert long < 1.2 * short
+    assert long < 20 * RATE * 60 * 4
