@@ -44,13 +44,16 @@ def write_lines(lines: list[str], path: Path) -> None:
 
 
 def medium_voice(folder: Path) -> Path | None:
-    """Return the untrained voice of Piper's medium size, made by its script if it is not there.
+    """Return the folder of the untrained voice of Piper's medium size, made if it is not there.
 
-    None where the script's own requirements (torch) are not installed.
+    None where what its script needs (requirements/train.txt) is not installed.
     """
     model = folder / "medium.onnx"
     if not model.exists():
         script = Path("scripts/make-medium-voice")
         if subprocess.run([sys.executable, str(script), str(folder)], check=False).returncode:
             return None
-    return model
+    voice = "id: medium\nengine: piper\nlicence: none\nrtf: 0.1\n"
+    files = "files: {model: medium.onnx, config: medium.onnx.json}\n"
+    (folder / "medium.yaml").write_text(voice + files)
+    return folder

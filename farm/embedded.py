@@ -10,47 +10,45 @@ from __future__ import annotations
 
 import fcntl
 import json
-import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from pydantic import SecretStr
 
 from farm.config import Settings
 from farm.errors import LedgerUnavailable, Unavailable
 from farm.ledger import Ledger
-from farm.processes import die_with_parent
-
-log = logging.getLogger(__name__)
+from farm.processes import Child, locked, stop
+from farm.storage.atomic import mapped
 
 #: Seconds that a new farm may take until Redis answers.
-START_S = 20.0
-#: Seconds that a child may take to end by itself.
-STOP_S = 8.0
+START_S = 30.0
+#: Starts that may fail, such as by a port that another process was quicker to take.
+STARTS = 2
 #: Seconds between two looks at the children and the clients.
 LOOK_S = 0.5
 #: Seconds that a supervisor waits for its first client, and after its last.
 LINGER_S = 3.0
-#: Families served by an embedded farm, each with one child per core.
-FAMILIES = ("piper", "tone")
+#: The family whose worker, with one child per core, starts with the farm; that of another starts
+#: when there is work for it.
+FIRST_FAMILY = "piper"
 
 _REDIS_CONF = """\
 bind 127.0.0.1
 port {port}
 requirepass {password}
 dir {folder}
+loglevel warning
 appendonly yes
 appendfsync everysec
 save ""
@@ -79,62 +77,6 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def _locked(path: Path, kind: int) -> Iterator[IO[str] | None]:
-    """Hold a lock on a file; None when another process's lock forbids it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except OSError:
-            yield None
-        else:
-            yield file
-
-
-@dataclass
-class Child:
-    """A supervised process: started again when it ends, with a growing pause."""
-
-    name: str
-    command: list[str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    restarts: int = 0
-    not_before: float = 0.0
-
-    def keep(self, environment: dict[str, str]) -> None:
-        """Start the process if it is not running and its pause is over."""
-        if self.process is not None and self.process.poll() is not None:
-            log.warning("%s ended with %s", self.name, self.process.returncode)
-            self.process = None
-            self.restarts += 1
-            self.not_before = time.monotonic() + min(10.0, 0.5 * 2 ** min(self.restarts, 5))
-        if self.process is None and time.monotonic() >= self.not_before:
-            with self.log.open("ab") as output:
-                self.process = subprocess.Popen(
-                    self.command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                    preexec_fn=die_with_parent,
-                )
-
-    def signal(self, number: int) -> None:
-        """Signal the process, with SIGKILL its whole group."""
-        if self.process is None:
-            return
-        try:
-            if number == signal.SIGKILL:
-                os.killpg(self.process.pid, number)
-            elif self.process.poll() is None:
-                os.kill(self.process.pid, number)
-        except ProcessLookupError:
-            pass
-
-
 @dataclass
 class Supervisor:
     """Runs an embedded farm in this process until `over` is set or its clients are gone."""
@@ -153,22 +95,22 @@ class Supervisor:
         """Supervise; return false at once when another supervisor has this home."""
         for folder in (self.home, self.logs, self.home / "redis"):
             folder.mkdir(parents=True, exist_ok=True)
-        with _locked(self.home / "supervisor.lock", fcntl.LOCK_EX) as lock:
+        with locked(self.home / "supervisor.lock", fcntl.LOCK_EX) as lock:
             if lock is None:
                 return False
             redis, url = self._redis()
             environment = {**os.environ, **self._environment(url)}
-            children = [redis, *self._children()]
+            children = [self._child("control", "control"), self._worker("cpu")]
             try:
                 redis.keep(environment)
                 _await_redis(url, redis)
                 self._publish(url)
                 ready()
-                self._supervise(children, environment)
+                self._supervise(redis, children, environment, Ledger(url))
             finally:
                 (self.home / "connection.json").unlink(missing_ok=True)
-                _stop(children[1:])
-                _stop([redis])
+                stop(children)
+                stop([redis])
         return True
 
     def _redis(self) -> tuple[Child, str]:
@@ -192,13 +134,12 @@ class Supervisor:
             "OMP_NUM_THREADS": "1",
         }
 
-    def _children(self) -> list[Child]:
-        def child(name: str, *arguments: str) -> Child:
-            command = [sys.executable, "-m", "farm.cli", *arguments]
-            return Child(name, command, self.logs / f"{name}.log")
+    def _child(self, name: str, *arguments: str) -> Child:
+        command = [sys.executable, "-m", "farm.cli", *arguments]
+        return Child(name, command, self.logs / f"{name}.log")
 
-        workers = [child(f"worker-{f}", "worker", "--family", f) for f in (*FAMILIES, "cpu")]
-        return [child("control", "control"), *workers]
+    def _worker(self, family: str) -> Child:
+        return self._child(f"worker-{family}", "worker", "--family", family)
 
     def _publish(self, url: str) -> None:
         path = self.home / "connection.json"
@@ -211,22 +152,33 @@ class Supervisor:
             )
         temporary.replace(path)
 
-    def _supervise(self, children: list[Child], environment: dict[str, str]) -> None:
-        alone_since = time.monotonic()
+    def _supervise(
+        self, redis: Child, children: list[Child], environment: dict[str, str], ledger: Ledger
+    ) -> None:
+        alone_since, served = time.monotonic(), {"control", "audio"}
         while not self.over.is_set():
-            for child in children:
+            for family in sorted(_families(ledger) - served):
+                children.append(self._worker(family))
+                served.add(family)
+            for child in (redis, *children):
                 child.keep(environment)
-            if not self.stay:
-                if not self._alone():
-                    alone_since = time.monotonic()
-                elif time.monotonic() - alone_since > LINGER_S:
-                    return
+            if self.stay or not self._alone():
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > LINGER_S:
+                return
             self.over.wait(LOOK_S)
 
     def _alone(self) -> bool:
         """Whether no command holds a share of the clients' lock."""
-        with _locked(self.home / "clients.lock", fcntl.LOCK_EX) as lock:
+        with locked(self.home / "clients.lock", fcntl.LOCK_EX) as lock:
             return lock is not None
+
+
+def _families(ledger: Ledger) -> set[str]:
+    """Return the families that there ever was work for, and the first."""
+    with suppress(LedgerUnavailable):  # started again by the same loop
+        return {FIRST_FAMILY} | {lane.removesuffix(".now") for lane in ledger.lanes()}
+    return {FIRST_FAMILY}
 
 
 def _await_redis(url: str, redis: Child) -> None:
@@ -243,78 +195,96 @@ def _await_redis(url: str, redis: Child) -> None:
             return
 
 
-def _stop(children: list[Child]) -> None:
-    """End processes: ask, wait, then kill with all they started."""
-    for child in children:
-        child.signal(signal.SIGTERM)
-    end = time.monotonic() + STOP_S
-    for child in children:
-        if child.process is not None:
-            try:
-                child.process.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("%s is killed", child.name)
-        child.signal(signal.SIGKILL)
-        if child.process is not None:
-            child.process.wait()
-
-
 @contextmanager
-def joined(settings: Settings) -> Iterator[Settings]:
-    """Give settings of a running farm: the configured one, or the embedded one of the home.
+def held(settings: Settings) -> Iterator[None]:
+    """Keep the home's embedded farm alive during the block; nothing where another is configured."""
+    if settings.broker_url.get_secret_value():
+        yield
+        return
+    with ExitStack() as stack:
+        clients = settings.home.absolute() / "clients.lock"
+        while stack.enter_context(locked(clients, fcntl.LOCK_SH)) is None:
+            time.sleep(0.05)  # the supervisor is just looking whether it is alone
+        yield
 
-    An embedded farm that does not run yet is started, and ends a few seconds after its last
-    client.
+
+def connected(settings: Settings, wait_s: float = START_S) -> Settings:
+    """Return settings of a farm that answers: the configured one, or the home's embedded one.
+
+    An embedded farm that does not run yet is started; `held` keeps it alive.
 
     Raises:
-        Unavailable: the embedded farm did not start.
+        Unavailable: the embedded farm did not start, or no farm answered in `wait_s` seconds.
     """
     if settings.broker_url.get_secret_value():
-        yield settings
-        return
+        _await_answer(settings, wait_s)
+        return settings
     home = settings.home.absolute()
-    with _locked(home / "clients.lock", fcntl.LOCK_SH) as share:
-        if share is None:  # the supervisor is just looking whether it is alone
-            time.sleep(0.05)
-            with joined(settings) as again:
-                yield again
+    found = _connect(home, wait_s)
+    update = {
+        "home": home,
+        "broker_url": SecretStr(found["broker_url"]),
+        "store_url": found["store_url"],
+    }
+    return settings.model_copy(update=update)
+
+
+def _await_answer(settings: Settings, wait_s: float) -> None:
+    ledger, end = Ledger(settings.broker_url.get_secret_value()), time.monotonic() + wait_s
+    while True:
+        try:
+            ledger.ping()
+        except LedgerUnavailable as error:
+            if time.monotonic() > end:
+                raise LedgerUnavailable(
+                    f"FARM_BROKER_URL: no farm answers there: {error}"
+                ) from error
+            time.sleep(0.5)
+        else:
             return
-        found = _connect(home)
-        update = {
-            "home": home,
-            "broker_url": SecretStr(found["broker_url"]),
-            "store_url": found["store_url"],
-        }
-        yield settings.model_copy(update=update)
 
 
-def _connect(home: Path) -> dict[str, str]:
+def _connect(home: Path, wait_s: float) -> dict[str, str]:
     """Return the connection of the home's farm, started if necessary."""
-    path, end = home / "connection.json", time.monotonic() + START_S
+    end, failures = time.monotonic() + wait_s, 0
     started: subprocess.Popen[bytes] | None = None
-    while time.monotonic() < end:
-        if path.exists():
-            try:
-                found: dict[str, str] = json.loads(path.read_text())
-                Ledger(found["broker_url"]).ping()
-            except (OSError, ValueError, LedgerUnavailable):
-                pass  # its farm is just ending, or ended without taking the file away
-            else:
-                return found
+    while time.monotonic() < end and failures < STARTS:
+        found = _published(home)
+        if found:
+            return found
         if started is None or started.poll() is not None:
+            failures += started is not None and started.returncode != 0
             started = _start(home)
         time.sleep(0.1)
-    raise Unavailable(f"the embedded farm did not start; see {home / 'logs'}")
+    raise Unavailable(f"the embedded farm did not start: {_last_words(home)}")
+
+
+def _published(home: Path) -> dict[str, str] | None:
+    """Return the connection that a running farm has published."""
+    try:
+        found: dict[str, str] = json.loads((home / "connection.json").read_text())
+        Ledger(found["broker_url"]).ping()
+    except (OSError, ValueError, LedgerUnavailable):
+        return None  # there is none, or it is ending, or ended without taking the file away
+    return found
+
+
+def _last_words(home: Path) -> str:
+    log = home / "logs" / "supervisor.log"
+    lines = log.read_text(errors="replace").strip().splitlines()
+    said = lines[-1].removeprefix("farm: ") if lines else "it said nothing"
+    return f"{said}; see {log}"
 
 
 def _start(home: Path) -> subprocess.Popen[bytes]:
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    with (home / "logs" / "supervisor.log").open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-m", "farm.cli", "supervise"],
-            env={**os.environ, "FARM_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+    with mapped("write", home):
+        (home / "logs").mkdir(parents=True, exist_ok=True)
+        with (home / "logs" / "supervisor.log").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "farm.cli", "supervise"],
+                env={**os.environ, "FARM_HOME": str(home)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )

@@ -42,6 +42,10 @@ COUNTERS = [
     "compute_ms",
 ]
 
+#: When a job was accepted, when its revision began and ended (Unix seconds), and how long its
+#: audio is.
+TIMES = ("created", "begun", "ended", "seconds")
+
 
 def submit(farm: Farm, spec: Spec, data: bytes | Path) -> bool:
     """Accept a job: durable when this returns. False when a job of this id was there already.
@@ -121,7 +125,7 @@ def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
         name: live[name] for name in ("kind", "owner", "voice", "title", "error") if live.get(name)
     }
     counts = {name: int(live.get(name, 0)) for name in COUNTERS}
-    times = {"created": float(live.get("created", 0)), "seconds": float(live.get("seconds", 0))}
+    times = {name: float(live[name]) for name in TIMES if name in live}
     state = {"schema": SCHEMA, "job": job, "revision": revision, "state": live["state"]}
     return {**state, **named, **counts, **times}
 

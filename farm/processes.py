@@ -1,15 +1,107 @@
-"""What the farm asks of the operating system about its processes."""
+"""What the farm asks of the operating system about its processes: to keep, tie and end them."""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import logging
+import os
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
+#: Seconds that a child may take to end by itself.
+STOP_S = 8.0
+#: Seconds of life after which a child's end says nothing about its start.
+HEALTHY_S = 60.0
 
 
 def die_with_parent(number: int = signal.SIGTERM) -> None:
     """Ask the kernel to send this process a signal when its parent ends (Linux: prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+@contextmanager
+def locked(path: Path, kind: int) -> Iterator[IO[str] | None]:
+    """Hold a lock on a file; None when another process's lock forbids it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+        else:
+            yield file
+
+
+@dataclass
+class Child:
+    """A supervised process: started again when it ends, with a growing pause."""
+
+    name: str
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    restarts: int = 0
+    not_before: float = 0.0
+
+    def keep(self, environment: dict[str, str]) -> None:
+        """Start the process if it is not running and its pause is over."""
+        if self.process is not None and self.process.poll() is not None:
+            log.warning("%s ended with %s", self.name, self.process.returncode)
+            self.signal(signal.SIGKILL)  # what it leaves behind
+            self.process = None
+            healthy = time.monotonic() - self.started > HEALTHY_S
+            self.restarts = 1 if healthy else self.restarts + 1
+            self.not_before = time.monotonic() + min(10.0, 0.5 * 2 ** min(self.restarts, 5))
+        if self.process is None and time.monotonic() >= self.not_before:
+            with self.log.open("ab") as output:
+                self.started = time.monotonic()
+                self.process = subprocess.Popen(
+                    self.command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,
+                )
+
+    def signal(self, number: int) -> None:
+        """Signal the process, with SIGKILL its whole group."""
+        if self.process is None:
+            return
+        try:
+            if number == signal.SIGKILL:
+                os.killpg(self.process.pid, number)
+            elif self.process.poll() is None:
+                os.kill(self.process.pid, number)
+        except ProcessLookupError:
+            pass
+
+
+def stop(children: list[Child]) -> None:
+    """End processes: ask, wait, then kill with all they started."""
+    for child in children:
+        child.signal(signal.SIGTERM)
+    end = time.monotonic() + STOP_S
+    for child in children:
+        if child.process is not None:
+            try:
+                child.process.wait(max(0.1, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("%s is killed", child.name)
+        child.signal(signal.SIGKILL)
+        if child.process is not None:
+            child.process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,9 +11,12 @@ from pathlib import Path
 
 from farm import keys, planning
 from farm.audio import files
+from farm.errors import InvalidInput
 from farm.jobs import Block, Head, Item, Prosody, Spec, to_json
 from farm.storage import Store
 from farm.text import documents, lines
+
+_EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def _keep_cover(store: Store, spec: Spec, cover: bytes | None) -> str:
 @contextmanager
 def _source(store: Store, spec: Spec) -> Iterator[_Source]:
     if spec.kind == "speech":
-        words = store.get(spec.input).decode()
+        words = _decoded(store.get(spec.input))
         yield _Source([Item(0, spec.id, spec.title, blocks=_paragraphs(words))], spec.title)
         return
     with tempfile.TemporaryDirectory(prefix="farm-read-") as folder:
@@ -72,14 +76,20 @@ def _source(store: Store, spec: Spec) -> Iterator[_Source]:
             )
 
 
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the text is not UTF-8 (byte {error.start})") from error
+
+
 def _paragraphs(words: str) -> tuple[Block, ...]:
     """Cut a text at its empty lines."""
-    blocks, at = [], 0
-    for paragraph in words.split("\n\n"):
-        if paragraph.strip():
-            blocks.append(Block(paragraph, start=at))
-        at += len(paragraph) + 2
-    return tuple(blocks)
+    gaps = [(gap.start(), gap.end()) for gap in _EMPTY_LINES.finditer(words)]
+    starts = [0, *(end for _, end in gaps)]
+    ends = [*(start for start, _ in gaps), len(words)]
+    spans = zip(starts, ends, strict=True)
+    return tuple(Block(words[a:b], start=a) for a, b in spans if words[a:b].strip())
 
 
 def _sections(sections: Iterable[documents.Section]) -> Iterator[Item]:

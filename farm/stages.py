@@ -26,7 +26,7 @@ from farm.synthesis import Booth
 from farm.tape import Shelf
 
 #: Items of a run assembled at once: a slow store should not keep the codecs waiting.
-AT_ONCE = 4
+AT_ONCE = 8
 #: Failures that the ledger keeps of a job at most; it counts the others.
 FAILURES = 10_000
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import redis
 from farm import dispatch, keys, lifecycle
 from farm.control import Control
 from farm.engines import load
+from farm.errors import Unavailable
 from farm.farm import Farm
 from farm.jobs import Chunk, Kind, Output, Segment, Spec, State, Voice, from_json
 from farm.ledger import Ledger, Ref
@@ -116,7 +117,8 @@ class Running:
             if State(self.show(job)["state"]).terminal:
                 break
             self.hurry()
-            self.control.tick()
+            with suppress(Unavailable):
+                self.control.tick()
         return str(self.show(job)["state"])
 
     def show(self, job: str = "j") -> dict[str, Any]:

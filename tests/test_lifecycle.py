@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,18 @@ import pytest
 from farm import keys, lifecycle
 from farm.audio import Audio
 from farm.engines import Engine
-from farm.errors import Conflict, EngineError, InvalidInput, NotFound, StoreUnavailable
+from farm.errors import (
+    Conflict,
+    EngineError,
+    InvalidInput,
+    LedgerUnavailable,
+    NotFound,
+    StoreUnavailable,
+    Unavailable,
+)
 from farm.jobs import Output, Segment, State
+from farm.ledger import Ledger, Ref
+from farm.planning import PAUSES_MS
 from farm.storage.local import LocalStore
 from tests.running import Running, quiet, running, tone
 
@@ -80,6 +91,22 @@ def test_a_job_goes_from_accepted_to_completed(farm: Running) -> None:
     assert record["seconds"] == farm.manifest()["items"][0]["seconds"]
 
 
+@pytest.mark.parametrize("gap", ["\n\n", "\r\n\r\n", "\n \t\n\n"])
+def test_empty_lines_part_the_paragraphs_of_a_text(gap: str, farm: Running) -> None:
+    farm.submit(f"One is here{gap}Two is there{gap}")
+    farm.drain()
+    text = f"One is here{gap}Two is there"
+    found = farm.planned()
+    assert [text[s.start : s.end] for s in found] == ["One is here", "Two is there"]
+    assert {s.pause_ms for s in found} == {PAUSES_MS["paragraph"]}
+
+
+def test_a_text_that_is_not_utf_8_fails_with_the_place(farm: Running) -> None:
+    farm.submit(b"na\xefve")
+    farm.drain()
+    assert farm.show()["error"] == "the text is not UTF-8 (byte 2)"
+
+
 def test_what_a_client_was_told_is_in_the_store_before_any_message(farm: Running) -> None:
     spec = farm.submit(TEXT)
     assert farm.farm.store.get(keys.open_marker("j")) == b"1"
@@ -112,8 +139,7 @@ def test_an_id_that_is_no_part_of_a_key_is_refused(job: str, farm: Running) -> N
 
 
 def test_an_owner_that_is_no_part_of_a_key_is_refused(farm: Running) -> None:
-    spec = farm.spec(labels={})
-    object.__setattr__(spec, "owner", "a/b")
+    spec = replace(farm.spec(), owner="a/b")
     with pytest.raises(InvalidInput, match="owner 'a/b'"):
         lifecycle.submit(farm.farm, spec, b"Hello.")
 
@@ -143,16 +169,21 @@ def test_a_submit_that_dies_at_any_write_is_either_not_accepted_or_brought_to_it
         assert list(store.list("open/")) == []
 
 
-def test_a_submit_that_dies_between_ledger_and_message_is_taken_up(
-    farm: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(_: object) -> bool:
-        raise KeyboardInterrupt
+class Mute(Ledger):
+    """A ledger whose process dies before the first message."""
 
-    with monkeypatch.context() as patch:
-        patch.setattr(farm.farm.ledger, "send", die)
-        with pytest.raises(KeyboardInterrupt):
-            lifecycle.submit(farm.farm, farm.spec(), TEXT.encode())
+    def send(self, ref: Ref) -> bool:
+        raise LedgerUnavailable(f"died before {ref}")
+
+
+def test_a_submit_that_dies_between_ledger_and_message_is_taken_up(
+    farm: Running, redis_url: str
+) -> None:
+    live, farm.farm.ledger = farm.farm.ledger, Mute(redis_url)
+    with pytest.raises(LedgerUnavailable):
+        lifecycle.submit(farm.farm, farm.spec(), TEXT.encode())
+    farm.farm.ledger._redis.close()
+    farm.farm.ledger = live
     assert farm.farm.ledger.knows("j")
     assert not farm.queue
     assert lifecycle.recover(farm.farm) == 0
@@ -173,9 +204,7 @@ def test_recovery_leaves_running_jobs_alone(farm: Running) -> None:
 
 
 def test_recovery_leaves_other_farms_jobs_alone(farm: Running) -> None:
-    spec = farm.spec()
-    object.__setattr__(spec, "farm", "elsewhere")
-    assert lifecycle.submit(farm.farm, spec, TEXT.encode())
+    assert lifecycle.submit(farm.farm, replace(farm.spec(), farm="elsewhere"), TEXT.encode())
     farm.redis.flushall()
     farm.queue.clear()
     assert lifecycle.recover(farm.farm) == 0
@@ -203,12 +232,13 @@ def test_a_death_between_the_end_and_its_record_is_made_good(
     with running(redis_url, tmp_path, store) as farm, quiet():
         farm.submit(TEXT)
         farm.until("package")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lifecycle, "_record_end", lambda *_: store.get("died"))
-            farm.step()
+        store.left = 0
+        farm.step()
         assert not store.exists(keys.status("j", 1))
+        assert farm.show()["state"] == "completed"
+        store.left = 1_000_000
         assert lifecycle.recover(farm.farm) == 0
-        assert json.loads(store.get(keys.status("j", 1)))["state"] in ("completed", "failed")
+        assert json.loads(store.get(keys.status("j", 1)))["state"] == "completed"
         assert not store.exists(keys.open_marker("j"))
 
 
@@ -221,9 +251,9 @@ def test_a_job_is_shown_from_its_record_when_redis_has_forgotten_it(farm: Runnin
 
 
 def test_an_unknown_job_is_named(farm: Running) -> None:
-    for ask in (farm.show, *(lambda j, f=f: f(farm.farm, j) for f in (lifecycle.cancel,))):
+    for act in (lifecycle.show, lifecycle.cancel, lifecycle.retry, lifecycle.remove):
         with pytest.raises(NotFound, match="no job 'nope'"):
-            ask("nope")
+            act(farm.farm, "nope")
 
 
 def test_a_cancelled_job_stops_at_once_and_keeps_its_segments(farm: Running) -> None:
@@ -360,19 +390,18 @@ def test_a_running_job_is_neither_retried_nor_removed(farm: Running) -> None:
 
 
 @pytest.mark.parametrize("writes", [1, 2])
-def test_a_retry_that_dies_between_its_writes_is_taken_up(
+def test_a_retry_that_dies_after_any_write_is_taken_up(
     writes: int, redis_url: str, tmp_path: Path
 ) -> None:
     store = Brittle(tmp_path / "store")
     with running(redis_url, tmp_path, store) as farm, quiet():
         farm.submit(TEXT)
         farm.drain()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(lifecycle, "begin", lambda *_: store.get("died"))
-            store.left = writes
-            with pytest.raises((StoreUnavailable, NotFound)):
-                lifecycle.retry(farm.farm, "j")
-        store.left = 1_000_000
+        store.left = writes
+        live, farm.farm.ledger = farm.farm.ledger, Ledger("unix:///nowhere/redis.sock")
+        with pytest.raises(Unavailable):
+            lifecycle.retry(farm.farm, "j")
+        store.left, farm.farm.ledger = 1_000_000, live
         assert lifecycle.recover(farm.farm) == 1
         assert farm.finish() == "completed"
         assert farm.show()["revision"] == 2

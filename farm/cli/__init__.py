@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
+from typing import Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from farm.cli import doctor, jobs, running, speaking, voices
 from farm.errors import FarmError
+
+#: Command to the module that has it: only the one that runs is loaded.
+COMMANDS = {
+    "demo": "speaking",
+    "say": "speaking",
+    "book": "speaking",
+    "batch": "speaking",
+    "up": "supervising",
+    "jobs": "jobs",
+    "voices": "voices",
+    "worker": "running",
+    "control": "running",
+    "recover": "recovering",
+    "doctor": "doctor",
+    "supervise": "supervising",
+}
+
+
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class _Commands(TyperGroup):
+    """Commands that are loaded when they are asked for."""
+
+    # Any: what Typer hands over and wants back are types of its own.
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # Typer itself would end without a word
+            errors.print("farm: stopped; the same command goes on where this one was")
+            raise typer.Exit(130) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        if name not in self.commands and name in COMMANDS:
+            module = importlib.import_module(f"farm.cli.{COMMANDS[name]}")
+            self.add_command(_command(module, name), name)
+        return super().get_command(ctx, name)
+
+
+def _command(module: Any, name: str) -> Any:
+    one = typer.Typer(add_completion=False)
+    if hasattr(module, "app"):  # a group of commands
+        one.add_typer(module.app, name=name)
+    else:
+        module.register(one)
+    found: Any = typer.main.get_command(one)
+    return found.commands[name] if hasattr(found, "commands") else found
+
 
 app = typer.Typer(
     name="farm",
-    help="A task-queue batch synthesis farm for speech.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (speaking, running, doctor):
-    module.register(app)
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(voices.app, name="voices")
 
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+@app.callback()
+def _farm() -> None:
+    """A task-queue batch synthesis farm for speech."""
 
 
 def main() -> None:
@@ -31,12 +83,6 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         app(standalone_mode=True)
-    except FarmError as error:
+    except (FarmError, OSError) as error:  # OSError: a disk that nobody below has a word for
         errors.print(f"farm: {error}", style="red", markup=False)
         sys.exit(1)
-    except OSError as error:  # a home, a disk or a pipe that nobody below has a word for
-        errors.print(f"farm: {error}", style="red", markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("farm: stopped; the same command goes on where this one was")
-        sys.exit(130)

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from farm import builtin, embedded, voices
 from farm.config import Settings, read_settings
+from farm.errors import LedgerUnavailable
 from farm.farm import Farm
 from farm.jobs import Voice
 from farm.storage.atomic import mapped
 from farm.tasks import create_celery, create_farm
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+#: Seconds that Redis, or the embedded farm with it, may be away in the midst of a command.
+OUTAGE_S = 30.0
+#: Outages that a command rides over.
+OUTAGES = 5
+
+
+@dataclass
 class Session:
     """A command's hold on a running farm."""
 
+    configured: Settings
+    """As a person gave them."""
     settings: Settings
+    """Of the farm that runs."""
     farm: Farm
+
+    def patiently(self, act: Callable[[], T]) -> T:
+        """Do something with the farm; again, where Redis was lost meanwhile and is back."""
+        for _ in range(OUTAGES):
+            try:
+                return act()
+            except LedgerUnavailable:
+                self.settings = embedded.connected(self.configured, OUTAGE_S)
+                self.farm = _farm(self.settings)
+        return act()
 
     def pin(self, names: set[str]) -> dict[str, Voice]:
         """Publish voices to the store and pin them; `UnknownVoice` names the valid ones."""
@@ -35,8 +57,14 @@ def catalogue(settings: Settings) -> dict[str, voices.VoiceFile]:
     return voices.catalogue([folder for folder in folders if folder.is_dir()])
 
 
+def _farm(settings: Settings) -> Farm:
+    return create_farm(settings, create_celery(settings))
+
+
 @contextmanager
 def session() -> Iterator[Session]:
     """Join the farm of the settings, or an embedded one, started if necessary."""
-    with embedded.joined(read_settings()) as settings:
-        yield Session(settings, create_farm(settings, create_celery(settings)))
+    configured = read_settings()
+    with embedded.held(configured):
+        settings = embedded.connected(configured, 0 if configured.broker_url else embedded.START_S)
+        yield Session(configured, settings, _farm(settings))

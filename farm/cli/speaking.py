@@ -14,16 +14,16 @@ import typer
 from rich.console import Console
 
 from farm import keys, lifecycle
-from farm.audio import files
-from farm.cli import batches, watching
+from farm.cli import batches, checking, watching
 from farm.cli.session import Session, session
-from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.errors import InvalidInput, JobError
+from farm.farm import Farm
 from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
 
 SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
-SpeedOption = Annotated[float, typer.Option("--speed", min=0.25, max=4.0, help="1: as the voice.")]
+SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
 
 out = Console(soft_wrap=True, highlight=False)
 
@@ -62,14 +62,32 @@ def make_spec(
 
 
 def run(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
+    """Run a job to its end; return its record.
+
+    Raises:
+        JobError: the job failed, was cancelled or expired.
+        Unavailable: the farm could not go on; the same command does, later.
+    """
+    record = follow(joined, spec, data)
+    if record["state"] != State.COMPLETED:
+        raise JobError(record.get("error") or f"job {spec.id} is {record['state']}")
+    return record
+
+
+def follow(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
     """Submit a job, or join the one that the same command submitted before; wait for its end.
 
     One that ended badly, or with failed segments, is run again; only those are spoken. The
     record of one that is complete says `hits` for all its segments.
     """
-    farm = joined.farm
+    record = joined.patiently(lambda: _taken_up(joined.farm, spec, data))
+    return record or joined.patiently(lambda: watching.follow(joined.farm, spec.id))
+
+
+def _taken_up(farm: Farm, spec: Spec, data: bytes | Path) -> dict[str, Any] | None:
+    """See to it that a job runs; return its record where there is nothing left to do."""
     if lifecycle.submit(farm, spec, data):
-        return watching.watch(farm, spec.id)
+        return None
     record = lifecycle.show(farm, spec.id)
     if record["state"] == State.COMPLETED and not record["failed"]:
         return {**record, "hits": record["segments"], "misses": 0}
@@ -77,27 +95,9 @@ def run(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
         lifecycle.retry(farm, spec.id)
     elif record["state"] == State.PAUSED:
         lifecycle.resume(farm, spec.id)
-    return watching.watch(farm, spec.id)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file that a person named, in hex; one clear line if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder for outputs, or say why it cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".farm-{time.time_ns()}"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StoreUnavailable(f"cannot write to {str(folder)!r}: {error.strerror}") from error
+    else:  # the command before this may have died on its way from the store to Redis
+        lifecycle.begin(farm, spec, lifecycle.current(farm, spec.id))
+    return None
 
 
 def summary(record: dict[str, Any], where: Path) -> None:
@@ -119,8 +119,9 @@ def say(
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise InvalidInput("nothing to say: the text is empty")
-    format_ = _format_of(output)
-    check_writable(output.parent)
+    format_ = checking.format_of(output)
+    checking.check_options(voice, speed)
+    checking.check_file(output)
     with session() as joined:
         spec = make_spec(
             joined,
@@ -137,14 +138,6 @@ def say(
     summary(record, output)
 
 
-def _format_of(path: Path) -> str:
-    suffixes = {format_.suffix: name for name, format_ in files.FORMATS.items()}
-    if path.suffix not in suffixes:
-        valid = ", ".join(suffixes)
-        raise InvalidInput(f"{path.name!r}: the suffix should be one of {valid}")
-    return suffixes[path.suffix]
-
-
 def book(
     file: Annotated[Path, typer.Argument(help="EPUB, text or Markdown; `-`: standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b) or folder.")],
@@ -157,13 +150,13 @@ def book(
     speed: SpeedOption = 1.0,
 ) -> None:
     """Make an audiobook of a document."""
-    single = output.suffix == ".m4b"
     format = format or "m4b"
-    if single and format != "m4b":
-        raise InvalidInput(f"{output.name!r} is a book of one file, but --format is {format!r}")
-    for name in [*([] if format == "m4b" else [format]), *(also or [])]:
-        files.format_named(name)
-    check_writable(output.parent if single else output)
+    single = checking.is_single(output, format)
+    chapters = [*(also or []), *([] if format == "m4b" else [format])]
+    checking.check_options(voice, speed, chapters, subtitles or ())
+    if str(file) != "-":
+        checking.check_document(file)
+    (checking.check_file if single else checking.check_folder)(output)
     options = Output(
         format="m4a" if format == "m4b" else format,
         package="m4b" if format == "m4b" else "",
@@ -181,7 +174,7 @@ def make_book(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Run a book's job; return its record and the manifest."""
     data: bytes | Path = sys.stdin.buffer.read() if str(file) == "-" else file
-    content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else digest(data)
+    content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else checking.digest(data)
     spec = make_spec(
         joined, "book", file.name, content, voice, options, prosody=Prosody(speed=speed)
     )
@@ -215,14 +208,14 @@ def batch(
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
 ) -> None:
     """Speak many lines, one file each; bad lines are listed in results.jsonl."""
-    files.format_named(format)
-    content = digest(lines)
-    check_writable(output)
+    checking.check_options(voice, 1.0, [format])
+    content = checking.digest(lines)
+    checking.check_folder(output)
     with session() as joined:
         spec = make_spec(joined, "batch", lines.name, content, voice, Output(format))
         voices = joined.pin({spec.voice, *batches.voices_named(lines, joined.settings)})
-        record = run(joined, replace(spec, voices=voices), lines)
-        done, failed = batches.fetch(joined.farm, spec.id, output)
+        record = follow(joined, replace(spec, voices=voices), lines)
+        done, failed = batches.fetch(joined.farm, record, output)
     summary(record, output)
     if failed:
         out.print(f"{failed} of {done + failed} lines failed; see {output / 'results.jsonl'}")
@@ -232,7 +225,7 @@ def batch(
 def demo() -> None:
     """Turn the sample book into an audiobook in out/demo."""
     folder = Path("out/demo")
-    check_writable(folder)
+    checking.check_folder(folder)
     begin = time.monotonic()
     options = Output("m4a", "m4b", ("mp3",), ("srt", "vtt"))
     with session() as joined:

@@ -20,10 +20,10 @@ from farm.jobs import State, from_json
 
 #: Seconds between two looks at a job.
 LOOK_S = 0.25
-#: Times that a unit of a job may have to wait for the world before the command gives up.
-PATIENCE = 4
+#: Seconds for which a job may wait for the world, with nothing done, before a command gives up.
+PATIENCE_S = 8.0
 
-console = Console(stderr=True)
+console = Console(stderr=True, highlight=False)
 
 
 def watch(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
@@ -33,28 +33,47 @@ def watch(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
         JobError: the job failed, was cancelled or expired.
         Unavailable: the farm could not go on; the job stays and can be taken up again.
     """
-    record = lifecycle.show(farm, job)
-    with _progress(quiet) as progress:
-        bar = progress.add_task("waiting", total=None, speed="", eta="")
-        begin, after = time.monotonic(), "0"
-        start_audio = int(record.get("audio_ms", 0))
-        while not State(record["state"]).terminal:
-            after = _check_waiting(farm, job, after)
-            time.sleep(LOOK_S)
-            record = lifecycle.show(farm, job)
-            _update(progress, bar, record, start_audio, time.monotonic() - begin)
+    record = follow(farm, job, quiet)
     if record["state"] != State.COMPLETED:
         raise JobError(record.get("error") or f"job {job} is {record['state']}")
     return record
 
 
-def _check_waiting(farm: Farm, job: str, after: str) -> str:
-    """Give up when a unit has waited for the world too often; return the last event's id."""
-    for id_, type_, data in farm.ledger.events(job, after):
-        after = id_
-        if type_ == "waiting" and data["tries"] >= PATIENCE:
-            raise Unavailable(f"{data['reason']} (job {job} can be taken up again)")
-    return after
+def follow(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
+    """Do as `watch`, but return the record of a job that ended badly, too."""
+    record, patience = lifecycle.show(farm, job), _Patience(farm, job)
+    with _progress(quiet) as progress:
+        bar = progress.add_task("waiting", total=None, speed="", eta="")
+        begin = time.monotonic()
+        start_audio = int(record.get("audio_ms", 0))
+        while not State(record["state"]).terminal:
+            time.sleep(LOOK_S)
+            patience.look()
+            record = lifecycle.show(farm, job)
+            _update(progress, bar, record, start_audio, time.monotonic() - begin)
+    return record
+
+
+class _Patience:
+    """Follows a job's events: units that wait for the world, and whether anything gets done."""
+
+    def __init__(self, farm: Farm, job: str) -> None:
+        """Begin after what has happened already: it may be mended."""
+        self._farm, self._job = farm, job
+        self._after, self._since = "0", 0.0
+        for self._after, _, _ in farm.ledger.events(job):
+            pass
+
+    def look(self) -> None:
+        """Give up where nothing has been done for `PATIENCE_S` seconds, and say why."""
+        for id_, type_, data in self._farm.ledger.events(self._job, self._after):
+            self._after = id_
+            if type_ != "waiting":
+                self._since = 0.0
+            elif not self._since:
+                self._since = time.monotonic()
+            elif time.monotonic() - self._since > PATIENCE_S:
+                raise Unavailable(f"{data['reason']} (job {self._job} waits, and can go on later)")
 
 
 @contextmanager
@@ -67,7 +86,8 @@ def _progress(quiet: bool) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[eta]}"),
     )
-    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+    hidden = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=hidden, transient=True) as progress:
         yield progress
 
 

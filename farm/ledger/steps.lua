@@ -13,7 +13,7 @@ function step.open(job, rev, fields, again)
   call('DEL', key('job', job), key('failures', job))
   set_fields(job, fields)
   local state = same and before == 'paused' and before or 'queued'
-  call('HSET', key('job', job), 'rev', rev, 'state', state)
+  call('HSET', key('job', job), 'rev', rev, 'state', state, 'begun', now() / 1000)
   call('PERSIST', key('events', job))
   call('ZREM', key('closed'), job)
   call('ZADD', key('jobs'), math.floor(tonumber(get(job, 'created')) * 1000), job)
@@ -183,6 +183,7 @@ function step.close(job, rev, state, fields)
   if not current or get(job, 'rev') ~= rev then return false end
   if TERMINAL[current] then return current end
   set_fields(job, fields)
+  call('HSET', key('job', job), 'ended', now() / 1000)
   drop_work(job)
   drop_counts(job)
   set_state(job, state)

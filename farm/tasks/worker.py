@@ -6,9 +6,11 @@ import contextlib
 import os
 import signal
 import threading
+import warnings
 from typing import Any
 
 from celery import signals
+from celery.exceptions import SecurityWarning
 
 from farm.config import Settings
 from farm.errors import Unavailable
@@ -26,6 +28,8 @@ def run_worker(settings: Settings, family: str, slots: int) -> int:
     _tie_children_to_parent()
     if family != "cpu":
         _beat(settings, family, slots, name)
+    # In a container everybody is root.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     create_celery(settings).worker_main(worker_arguments(family, slots, name))
     return 0
 
@@ -35,7 +39,7 @@ def worker_arguments(family: str, slots: int, name: str) -> list[str]:
     lanes = ("control", "audio") if family == "cpu" else (f"tts.{family}",)
     queues = [f"{lane}{now}" for now in (".now", "") for lane in lanes]
     return [
-        "worker",
+        *("--quiet", "worker"),
         *("--pool", "prefork", "--concurrency", str(slots), "--prefetch-multiplier", "1"),
         *("--queues", ",".join(queues), "--hostname", f"{name}@%h"),
         *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),

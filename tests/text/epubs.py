@@ -108,10 +108,13 @@ def write_epub(
         f"<spine{of_ncx}>{''.join(refs)}</spine>"
         f"<guide>{references}</guide></package>"
     )
+    return _zip(path, {"OEBPS/content.opf": opf.encode(), **content, **(files or {})})
+
+
+def _zip(path: Path, files: Mapping[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
         archive.writestr("META-INF/container.xml", CONTAINER)
-        archive.writestr("OEBPS/content.opf", opf)
-        for file, data in {**content, **(files or {})}.items():
+        for file, data in files.items():
             archive.writestr(file, data)
     return path
