@@ -266,9 +266,7 @@ _adapters: dict[type, TypeAdapter[Any]] = {}
 
 
 def _adapter(type_: type) -> TypeAdapter[Any]:
-    if type_ not in _adapters:
-        _adapters[type_] = TypeAdapter(type_)
-    return _adapters[type_]
+    return _adapters.get(type_) or _adapters.setdefault(type_, TypeAdapter(type_))
 
 
 def to_json(value: Any) -> bytes:

@@ -231,7 +231,9 @@ def remove(farm: Farm, job: str) -> None:
         raise Conflict(f"job {job!r} has not ended; cancel it first")
     current(farm, job)
     farm.ledger.remove(job)
-    for key in farm.store.list(keys.job(job) + "/"):
+    found = set(farm.store.list(keys.job(job) + "/"))
+    last = keys.job(job, "current")  # by which the job is found, should this be interrupted
+    for key in [*sorted(found - {last}), last]:
         farm.store.delete(key)
 
 

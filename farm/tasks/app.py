@@ -39,7 +39,7 @@ def create_celery(settings: Settings) -> Celery:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 30,
-        "queue_order_strategy": "priority",
+        "queue_order_strategy": "farm.tasks.order:NowFirst",
     }
     app = Celery("farm", broker=url, backend=url, set_as_current=False)
     app.conf.update(

@@ -1,0 +1,86 @@
+"""What a command looks at before it starts anything: files, folders, voices, options."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from farm import voices
+from farm.audio import files
+from farm.book import subtitles
+from farm.cli.session import catalogue
+from farm.config import read_settings
+from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.text import documents
+
+#: Speeds that a voice is asked for.
+SLOWEST, FASTEST = 0.25, 4.0
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file that a person named, in hex; one clear line if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
+
+
+def check_document(path: Path) -> None:
+    """Raise `InvalidInput`, or `NotFound`, for what the farm could not read as a book."""
+    digest(path)
+    documents.read(path, path.name)
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder for outputs, or say why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".farm-{time.time_ns()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StoreUnavailable(f"cannot write to {str(folder)!r}: {error.strerror}") from error
+
+
+def check_file(path: Path) -> None:
+    """Make the folder of an output file, or say why the file cannot be."""
+    if path.is_dir():
+        raise InvalidInput(f"{str(path)!r} is a folder; name a file in it")
+    check_folder(path.parent)
+
+
+def format_of(path: Path) -> str:
+    """Return the audio format that a file's name asks for."""
+    suffixes = {format_.suffix: name for name, format_ in files.FORMATS.items()}
+    if path.suffix not in suffixes:
+        raise InvalidInput(f"{path.name!r}: the suffix should be one of {', '.join(suffixes)}")
+    return suffixes[path.suffix]
+
+
+def is_single(output: Path, format_: str) -> bool:
+    """Whether a book is to be one file; raises `InvalidInput` where name and format disagree."""
+    audio = {each.suffix for each in files.FORMATS.values()}
+    if output.suffix in audio and not output.is_dir():
+        raise InvalidInput(f"{output.name!r}: a book is one .m4b, or a folder of chapters")
+    if output.suffix == ".m4b" and format_ != "m4b":
+        raise InvalidInput(f"{output.name!r} is a book of one file, but --format is {format_!r}")
+    return output.suffix == ".m4b"
+
+
+def check_options(
+    voice: str, speed: float, formats: Iterable[str] = (), also: Iterable[str] = ()
+) -> None:
+    """Raise `InvalidInput`, or `UnknownVoice`, for what no job can be; `also` names subtitles."""
+    if not SLOWEST <= speed <= FASTEST:
+        raise InvalidInput(f"speed {speed!r} is outside {SLOWEST} to {FASTEST}")
+    for name in formats:
+        files.format_named(name)
+    for name in also:
+        if name not in subtitles.WRITERS:
+            valid = ", ".join(subtitles.WRITERS)
+            raise InvalidInput(f"unknown subtitles {name!r}; choose one of {valid}")
+    settings = read_settings()
+    voices.find(catalogue(settings), voice or settings.voice)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import importlib
+
+from farm.config import read_settings
+from farm.tasks import create_celery
+from farm.tasks.order import NowFirst
+from farm.tasks.worker import worker_arguments
+
+QUEUES = ["control.now", "audio.now", "control", "audio"]
+
+
+def test_what_somebody_waits_for_goes_first_and_the_others_take_turns() -> None:
+    cycle = NowFirst()
+    cycle.update(QUEUES)
+    seen = []
+    for _ in range(4):
+        order = cycle.consume(4)
+        assert set(order[:2]) == {"control.now", "audio.now"}
+        seen.append(order[2])
+        cycle.rotate(order[2])
+    assert seen == ["control", "audio", "control", "audio"]
+
+
+def test_the_app_uses_that_order() -> None:
+    app = create_celery(read_settings(broker_url="redis://127.0.0.1:1/0"))
+    module, name = app.conf.broker_transport_options["queue_order_strategy"].split(":")
+    assert getattr(importlib.import_module(module), name) is NowFirst
+
+
+def test_a_worker_of_a_family_serves_its_two_queues() -> None:
+    arguments = worker_arguments("piper", 2, "piper-1")
+    assert "tts.piper.now,tts.piper" in arguments
+
+
+def test_the_cpu_worker_plans_and_assembles() -> None:
+    arguments = worker_arguments("cpu", 2, "cpu-1")
+    assert "control.now,audio.now,control,audio" in arguments
