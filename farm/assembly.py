@@ -15,7 +15,7 @@ from pathlib import Path
 from farm.audio import files, loudness
 from farm.book import subtitles
 from farm.errors import StoreUnavailable
-from farm.jobs import Item, Mark, Part, Passage, Spec, from_json
+from farm.jobs import About, Item, Mark, Part, Passage, Spec, from_json
 from farm.storage import Store
 from farm.tape import Shelf, Tape
 
@@ -60,12 +60,20 @@ class Bench:
     """What the assembling of a job's items needs besides their text."""
 
     spec: Spec
+    about: About
     store: Store
     shelf: Shelf
     output_key: Callable[[str], str]
     """File name within the attempt to store key."""
     folder: Path
     """For temporary files, which are gone when an item's record is returned."""
+
+
+def tags_of(spec: Spec, about: About) -> dict[str, str]:
+    """Return what all files of a job are tagged with."""
+    title = spec.title or about.title
+    tags = {"title": title, "album": title, "artist": about.author}
+    return {name: value for name, value in tags.items() if value}
 
 
 def digest_file(path: Path) -> str:
@@ -140,7 +148,9 @@ def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, Path]:
     """Write all formats in one pass over the tape."""
     target = bench.spec.output.loudness
     gain = 1.0 if target is None else loudness.gain(tape.loudness, target)
-    tags = {"title": item.title or item.id, "track": str(item.index + 1)}
+    tags = {**tags_of(bench.spec, bench.about), "title": item.title or item.id}
+    if bench.spec.kind == "book":
+        tags["track"] = str(item.index + 1)
     wanted = {name: files.format_named(name).suffix for name in formats(item, bench.spec)}
     paths = {name: _path(bench, item, suffix) for name, suffix in wanted.items()}
     with ExitStack() as stack:

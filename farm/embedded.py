@@ -195,6 +195,10 @@ def _await_redis(url: str, redis: Child) -> None:
             return
 
 
+#: Begins what a supervisor says in its log.
+_STARTED = b"---- started\n"
+
+
 @contextmanager
 def held(settings: Settings) -> Iterator[None]:
     """Keep the home's embedded farm alive during the block; nothing where another is configured."""
@@ -254,7 +258,7 @@ def _connect(home: Path, wait_s: float) -> dict[str, str]:
             return found
         if started is None or started.poll() is not None:
             failures += started is not None and started.returncode != 0
-            started = _start(home)
+            started = _start(home) if failures < STARTS else None
         time.sleep(0.1)
     raise Unavailable(f"the embedded farm did not start: {_last_words(home)}")
 
@@ -271,8 +275,8 @@ def _published(home: Path) -> dict[str, str] | None:
 
 def _last_words(home: Path) -> str:
     log = home / "logs" / "supervisor.log"
-    lines = log.read_text(errors="replace").strip().splitlines()
-    said = lines[-1].removeprefix("farm: ") if lines else "it said nothing"
+    said = log.read_bytes().rpartition(_STARTED)[2].decode(errors="replace").strip()
+    said = said.splitlines()[-1].removeprefix("farm: ") if said else "it said nothing"
     return f"{said}; see {log}"
 
 
@@ -280,6 +284,8 @@ def _start(home: Path) -> subprocess.Popen[bytes]:
     with mapped("write", home):
         (home / "logs").mkdir(parents=True, exist_ok=True)
         with (home / "logs" / "supervisor.log").open("ab") as output:
+            output.write(_STARTED)  # on a full disk this fails, and says so
+            output.flush()
             return subprocess.Popen(
                 [sys.executable, "-m", "farm.cli", "supervise"],
                 env={**os.environ, "FARM_HOME": str(home)},

@@ -193,16 +193,22 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Head:
-    """What reading a document found out: the plan is whole when this is stored."""
+class About:
+    """What a document says of itself; stored before its first page."""
 
-    pages: int
-    items: int
     title: str = ""
     author: str = ""
     language: str = ""
     cover: str = ""
     """Store key of the cover image."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """How long a document is: the plan is whole when this is stored."""
+
+    pages: int
+    items: int
 
 
 @dataclass(frozen=True)

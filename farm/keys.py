@@ -7,7 +7,8 @@
     jobs/<job>/rev/<n>/plan/source/00000.json    a page's passages
     jobs/<job>/rev/<n>/plan/pages/00000.json     a page's parts: what is spoken, in order
     jobs/<job>/rev/<n>/plan/<family>/00000.jsonl a page's chunks, one a line
-    jobs/<job>/rev/<n>/plan/head.json            title, numbers of pages and items; written last
+    jobs/<job>/rev/<n>/plan/about.json           title, author, cover; written first
+    jobs/<job>/rev/<n>/plan/head.json            numbers of pages and items; written last
     jobs/<job>/rev/<n>/attempt/<id>/...          items, records of runs, the package
     jobs/<job>/rev/<n>/manifest.json             every output with sha256 and length
     jobs/<job>/rev/<n>/status.json               the terminal record
@@ -46,6 +47,11 @@ def plan(job_id: str, rev: int, kind: str, page: int) -> str:
     """Key of a page of the plan: `source`, `pages`, or a family's chunks."""
     suffix = "json" if kind in ("source", "pages") else "jsonl"
     return revision(job_id, rev, "plan", kind, f"{page:05d}.{suffix}")
+
+
+def about(job_id: str, rev: int) -> str:
+    """Key of what the document says of itself."""
+    return revision(job_id, rev, "plan", "about.json")
 
 
 def head(job_id: str, rev: int) -> str:

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from farm.assembly import File, ItemRecord, digest_file, read_marks
+from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
 from farm.book import m4b, subtitles
-from farm.jobs import SCHEMA, Head, Mark, Spec
+from farm.jobs import SCHEMA, About, Mark, Spec
 from farm.storage import Store
 
 
@@ -20,7 +20,7 @@ class Press:
 
     store: Store
     spec: Spec
-    head: Head
+    about: About
     revision: int
     output_key: Callable[[str], str]
     """File name within the attempt to store key."""
@@ -30,7 +30,7 @@ class Press:
     @property
     def title(self) -> str:
         """The book's title."""
-        return self.spec.title or self.head.title or self.spec.id
+        return self.spec.title or self.about.title or self.spec.id
 
     def package(self, records: Sequence[ItemRecord]) -> dict[str, File]:
         """Write and store the packaged book and its subtitles, by format."""
@@ -43,7 +43,8 @@ class Press:
             self.store.get_file(record.files["m4a"].key, path)
             chapters.append(m4b.Chapter(record.title or record.id, path))
         book = self.folder / "book.m4b"
-        seconds = m4b.write(book, chapters, self._tags(), self._cover())
+        tags = {**tags_of(self.spec, self.about), "title": self.title, "album": self.title}
+        seconds = m4b.write(book, chapters, tags, self._cover())
         made = {"m4b": self._put(book, seconds)}
         for name in self.spec.output.subtitles:
             path = self.folder / f"book.{name}"
@@ -52,12 +53,8 @@ class Press:
             made[name] = self._put(path)
         return made
 
-    def _tags(self) -> dict[str, str]:
-        tags = {"title": self.title, "album": self.title, "artist": self.head.author}
-        return {name: value for name, value in tags.items() if value}
-
     def _cover(self) -> bytes | None:
-        return self.store.get(self.head.cover) if self.head.cover else None
+        return self.store.get(self.about.cover) if self.about.cover else None
 
     def _book_marks(self, records: Sequence[ItemRecord], starts: Sequence[float]) -> Iterator[Mark]:
         """Yield the marks of all chapters, moved to where each begins in the book."""
@@ -85,7 +82,7 @@ class Press:
             "revision": self.revision,
             "kind": self.spec.kind,
             "title": self.title,
-            "author": self.head.author,
+            "author": self.about.author,
             "voices": voices,
             "package": {name: asdict(file) for name, file in package.items()},
         }

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from farm import keys, planning
 from farm.audio import files
+from farm.audio.cover import is_picture
 from farm.errors import InvalidInput
-from farm.jobs import Block, Head, Item, Prosody, Spec, to_json
+from farm.jobs import About, Block, Head, Item, Prosody, Spec, to_json
 from farm.storage import Store
 from farm.text import documents, lines
 
@@ -24,9 +25,7 @@ class _Source:
     """A document's items, and what is known of it."""
 
     items: Iterable[Item]
-    title: str = ""
-    author: str = ""
-    language: str = ""
+    about: About
     cover: bytes | None = None
 
 
@@ -38,6 +37,8 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
     """
     count = items = 0
     with _source(store, spec) as source:
+        about = replace(source.about, cover=_keep_cover(store, spec, source.cover))
+        store.put(keys.about(spec.id, revision), to_json(about))
         for page in planning.pages(source.items):
             rows = b"\n".join(map(to_json, page))
             key = keys.plan(spec.id, revision, "source", count)
@@ -45,12 +46,11 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
             ready(count)
             count += 1
             items += sum(1 for passage in page if passage.number == 0)
-        cover = _keep_cover(store, spec, source.cover)
-        return Head(count, items, source.title, source.author, source.language, cover)
+    return Head(count, items)
 
 
 def _keep_cover(store: Store, spec: Spec, cover: bytes | None) -> str:
-    if cover is None:
+    if cover is None or not is_picture(cover):
         return ""
     key = keys.job(spec.id, "input", "cover")
     store.put(key, cover)
@@ -61,19 +61,18 @@ def _keep_cover(store: Store, spec: Spec, cover: bytes | None) -> str:
 def _source(store: Store, spec: Spec) -> Iterator[_Source]:
     if spec.kind == "speech":
         words = _decoded(store.get(spec.input))
-        yield _Source([Item(0, spec.id, spec.title, blocks=_paragraphs(words))], spec.title)
+        yield _Source([Item(0, spec.id, spec.title, blocks=_paragraphs(words))], About())
         return
     with tempfile.TemporaryDirectory(prefix="farm-read-") as folder:
         path = Path(folder) / "input"
         store.get_file(spec.input, path)
         if spec.kind == "batch":
             with path.open("rb") as stream:
-                yield _Source(_line_items(lines.read_lines(stream), spec))
+                yield _Source(_line_items(lines.read_lines(stream), spec), About())
         else:
             book = documents.read(path, spec.name)
-            yield _Source(
-                _sections(book.sections), book.title, book.author, book.language, book.cover
-            )
+            about = About(book.title, book.author, book.language)
+            yield _Source(_sections(book.sections), about, book.cover)
 
 
 def _decoded(data: bytes) -> str:

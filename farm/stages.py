@@ -18,7 +18,19 @@ from farm.assembly import Bench, ItemRecord, assemble
 from farm.engines import phonemiser
 from farm.errors import JobError, LedgerUnavailable
 from farm.farm import Farm
-from farm.jobs import Chunk, Head, Page, Part, Passage, Segment, Spec, State, from_json, to_json
+from farm.jobs import (
+    About,
+    Chunk,
+    Head,
+    Page,
+    Part,
+    Passage,
+    Segment,
+    Spec,
+    State,
+    from_json,
+    to_json,
+)
 from farm.ledger import Claim, Ref
 from farm.lifecycle import close
 from farm.storage import Store
@@ -48,6 +60,11 @@ class Work:
         """The job as accepted."""
         return _spec(self.farm.store, self.ref.job, self.claim.attempt)
 
+    @property
+    def about(self) -> About:
+        """What the document says of itself."""
+        return _about(self.farm.store, self.ref.job, self.ref.revision, self.claim.attempt)
+
     def plan_key(self, kind: str, page: int) -> str:
         """Key of a page of the plan."""
         return keys.plan(self.ref.job, self.ref.revision, kind, page)
@@ -58,6 +75,11 @@ class Work:
 
 
 # What is kept between units is kept by attempt: a job may be removed, and another take its id.
+
+
+@lru_cache(maxsize=64)
+def _about(store: Store, job: str, rev: int, attempt: str) -> About:  # noqa: ARG001
+    return from_json(About, store.get(keys.about(job, rev)))
 
 
 @lru_cache(maxsize=64)
@@ -78,7 +100,7 @@ def read(work: Work) -> Outcome:
         farm.store.put(key, to_json(head))
     if not head.items:
         raise JobError(f"{spec.name or 'the text'}: nothing in it to speak")
-    fields = {"title": spec.title or head.title}
+    fields = {"title": spec.title or work.about.title}
     refs = farm.ledger.read_done(ref, head.pages, head.items, fields)
     return {"pages": head.pages, "items": head.items}, refs
 
@@ -177,7 +199,7 @@ def _bench(work: Work, folder: Path) -> Bench:
         failed=frozenset(row["digest"] for row in failures),
         all_failed=len(failures) < FAILURES,
     )
-    return Bench(spec, work.farm.store, shelf, work.output_key, folder)
+    return Bench(spec, work.about, work.farm.store, shelf, work.output_key, folder)
 
 
 def _assemble(work: Work, bench: Bench, index: int, page: int) -> ItemRecord:
@@ -229,7 +251,9 @@ def package(work: Work) -> Outcome:
         raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
     with tempfile.TemporaryDirectory(prefix="farm-package-") as name:
         folder = Path(name)
-        press = publishing.Press(farm.store, spec, head, ref.revision, work.output_key, folder)
+        press = publishing.Press(
+            farm.store, spec, work.about, ref.revision, work.output_key, folder
+        )
         path = folder / "manifest.json"
         press.manifest(records, press.package(records), path)
         farm.store.put_file(keys.manifest(ref.job, ref.revision), path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -45,7 +46,7 @@ def book_text(chapters: int, sentences: int) -> str:
 class Home:
     """A folder with a home for an embedded farm; its commands run in that folder."""
 
-    def __init__(self, folder: Path, cost: float = 0.0, **environment: str) -> None:
+    def __init__(self, folder: Path, cost: float = 0.001, **environment: str) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.environment = {
@@ -55,13 +56,14 @@ class Home:
             "FARM_VOICE": "slow",
             **environment,
         }
+        self.commands: list[subprocess.Popen[str]] = []
         voices = self.home / "voices"
         voices.mkdir(parents=True)
         (voices / "slow.yaml").write_text(VOICE.format(cost=cost))
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Start a command, in a process group of its own as a shell does."""
-        return subprocess.Popen(
+        command = subprocess.Popen(
             [sys.executable, "-m", "farm.cli", *map(str, arguments)],
             cwd=self.folder,
             env={**self.environment, **environment},
@@ -71,6 +73,8 @@ class Home:
             text=True,
             process_group=0,
         )
+        self.commands.append(command)
+        return command
 
     def run(self, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
@@ -102,8 +106,10 @@ class Home:
         return sorted(found, key=lambda process: process.create_time())
 
     def supervisor(self) -> psutil.Process:
-        """The process that supervises this home's farm."""
-        return until(lambda: self.find("supervise") + self.find("up"))[0]
+        """The process that supervises this home's farm, once its Redis answers."""
+        path = self.home / "connection.json"
+        until(path.exists)
+        return psutil.Process(json.loads(path.read_text())["pid"])
 
     def child(self, *words: str) -> psutil.Process:
         """A process that the supervisor keeps: `redis`, `control`, or a worker by its family."""
@@ -120,9 +126,14 @@ class Home:
 
     def end(self) -> None:
         """Kill whatever is left."""
-        for process in self.processes():
+        for command in self.commands:
+            command.kill()
+            command.communicate()
+        left = self.processes()
+        for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        psutil.wait_procs(left, 5)
 
 
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -152,7 +163,7 @@ def digest(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def home(folder: Path, cost: float = 0.0, **environment: str) -> Iterator[Home]:
+def home(folder: Path, cost: float = 0.001, **environment: str) -> Iterator[Home]:
     """Give a home, and leave no process of it behind."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Home(folder, cost, **environment)

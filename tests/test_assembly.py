@@ -17,7 +17,7 @@ from farm.assembly import HEAD_MS, TAIL_MS, Bench, ItemRecord, assemble, read_ma
 from farm.audio import Audio, flac, joining
 from farm.engines import load
 from farm.errors import StoreUnavailable
-from farm.jobs import Block, Item, Kind, Mark, Output, Part, Passage, Segment, Spec
+from farm.jobs import About, Block, Item, Kind, Mark, Output, Part, Passage, Segment, Spec
 from farm.storage.local import LocalStore
 from farm.tape import Lost, Shelf
 from tests.running import RATE, tone
@@ -67,7 +67,14 @@ class Desk:
 
     def bench(self, spec: Spec, attempt: str = "a", **shelf: Any) -> Bench:
         held = Shelf(self.store, segment_key, **shelf)
-        return Bench(spec, self.store, held, lambda name: f"out/{attempt}/{name}", self.folder)
+        return Bench(
+            spec,
+            About("The Book", "A. Writer"),
+            self.store,
+            held,
+            lambda name: f"out/{attempt}/{name}",
+            self.folder,
+        )
 
     def made(self, record: ItemRecord, kind: str) -> bytes:
         return self.store.get(record.files[kind].key)

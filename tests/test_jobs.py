@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from farm.errors import InvalidInput
 from farm.jobs import (
+    About,
     Block,
     Chunk,
     Head,
@@ -50,7 +51,8 @@ VALUES = [
     SPEC,
     Part(7, (SEGMENT,), 1, 3),
     Chunk("tone", (SEGMENT,), (7,), (Share(7, 1, 1, 1, 3),)),
-    Head(2, 5, "T", "A", "en", "jobs/j/input/cover"),
+    Head(2, 5),
+    About("T", "A", "en", "jobs/j/input/cover"),
     Mark("word", "Hello", 1, 2, 3, 8),
 ]
 

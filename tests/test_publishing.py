@@ -13,13 +13,13 @@ from PIL import Image
 
 from farm.assembly import File, ItemRecord, read_marks
 from farm.audio import files
-from farm.jobs import Head, Mark, Output, Spec, to_json
+from farm.jobs import About, Mark, Output, Spec, to_json
 from farm.publishing import Press
 from farm.storage.local import LocalStore
 from tests.running import LOW, RATE, tone
 
 SECONDS = (2.0, 3.0)
-HEAD = Head(1, 2, "The Book: a/b", "A. Writer")
+ABOUT = About("The Book: a/b", "A. Writer")
 
 
 def cover() -> bytes:
@@ -47,13 +47,13 @@ class Shop:
         kept = {kind: File(f"c{index}/{kind}", kind, "", 1) for kind in ("m4a", "marks")}
         return ItemRecord(index, f"i{index}", f"Chapter {index}", 1, seconds, 1, files=kept)
 
-    def press(self, head: Head = HEAD, **changes: Any) -> Press:
+    def press(self, about: About = ABOUT, **changes: Any) -> Press:
         output = changes.pop("output", Output("m4a", "m4b", (), ("srt", "json")))
         voices = {voice.id: voice for voice in (tone(), LOW)}
         spec = Spec(
             "j", "book", "farm", "ann", "key", "tone", voices, 1.0, output=output, **changes
         )
-        return Press(self.store, spec, head, 3, lambda name: f"out/{name}", self.folder)
+        return Press(self.store, spec, about, 3, lambda name: f"out/{name}", self.folder)
 
     def manifest(self, press: Press, records: list[ItemRecord], made: dict[str, File]) -> Any:
         path = self.folder / "manifest.json"
@@ -77,7 +77,11 @@ def test_a_book_is_packaged_with_its_chapters_and_tags(shop: Shop) -> None:
         titles = [chapter["metadata"]["title"] for chapter in book.chapters()]
         tags = dict(book.metadata)
     assert titles == ["Chapter 0", "Chapter 1"]
-    assert (tags["title"], tags["album"], tags["artist"]) == (HEAD.title, HEAD.title, HEAD.author)
+    assert (tags["title"], tags["album"], tags["artist"]) == (
+        ABOUT.title,
+        ABOUT.title,
+        ABOUT.author,
+    )
     assert made["m4b"].seconds == pytest.approx(sum(SECONDS), abs=4 * 1024 / RATE)
 
 
@@ -104,8 +108,8 @@ def test_the_marks_of_the_whole_book_begin_where_their_chapters_do(shop: Shop) -
 
 def test_a_cover_goes_into_the_book(shop: Shop) -> None:
     shop.store.put("cover", cover())
-    head = Head(1, 2, "T", cover="cover")
-    with opened(shop, shop.press(head).package(shop.records)["m4b"]) as book:
+    about = About("T", cover="cover")
+    with opened(shop, shop.press(about).package(shop.records)["m4b"]) as book:
         assert [stream.codec_context.name for stream in book.streams.video] == ["mjpeg"]
     with opened(shop, shop.press().package(shop.records)["m4b"]) as book:
         assert not book.streams.video
@@ -142,20 +146,20 @@ def test_a_book_of_which_nothing_was_spoken_makes_no_package(shop: Shop) -> None
 
 
 @pytest.mark.parametrize(
-    ("title", "head", "expected"),
+    ("title", "own", "expected"),
     [("Given", "Found", "Given"), ("", "Found", "Found"), ("", "", "j")],
 )
 def test_a_title_is_the_clients_else_the_documents_else_the_jobs_id(
-    title: str, head: str, expected: str, shop: Shop
+    title: str, own: str, expected: str, shop: Shop
 ) -> None:
-    assert shop.press(Head(1, 1, head), title=title).title == expected
+    assert shop.press(About(own), title=title).title == expected
 
 
 def test_the_manifest_says_what_was_made_of_what(shop: Shop) -> None:
     press = shop.press()
     listed = shop.manifest(press, shop.records, press.package(shop.records))
     assert (listed["job"], listed["revision"], listed["kind"]) == ("j", 3, "book")
-    assert (listed["schema"], listed["title"], listed["author"]) == (1, HEAD.title, HEAD.author)
+    assert (listed["schema"], listed["title"], listed["author"]) == (1, ABOUT.title, ABOUT.author)
     assert listed["voices"] == [
         {"id": "tone", "digest": "d" * 64, "licence": ""},
         {"id": "low", "digest": "e" * 64, "licence": "CC0-1.0"},

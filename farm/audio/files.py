@@ -5,7 +5,6 @@ Everything written is a function of the samples, the tags and the cover: no time
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +20,8 @@ import soxr
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer, OutputContainer
-from av.stream import Disposition
 
+from farm.audio.cover import start
 from farm.audio.pcm import to_int16
 from farm.audio.replacing import replacing
 from farm.audio.signal import Samples
@@ -270,31 +269,3 @@ def open_output(
         str(path), "w", format=container, options={"fflags": "+bitexact", **options}
     ) as output:
         yield output
-
-
-def start(container: OutputContainer, cover: bytes | None) -> None:
-    """Write a file's header, and the cover, for which the audio streams must be there already.
-
-    Raises:
-        InvalidInput: the cover is not a JPEG or PNG.
-    """
-    if cover is None:
-        container.start_encoding()
-        return
-    try:
-        with av.open(io.BytesIO(cover), "r") as picture:
-            source = picture.streams.video[0]
-            packet = next(picture.demux(source))
-            if source.codec_context.name not in ("mjpeg", "png") or not source.width:
-                raise InvalidInput(
-                    f"the cover is no whole JPEG or PNG ({source.codec_context.name})"
-                )
-            stream = container.add_stream_from_template(source)
-    except (av.error.FFmpegError, IndexError, StopIteration) as error:
-        raise InvalidInput(f"the cover ({len(cover)} bytes) is no whole JPEG or PNG") from error
-    stream.disposition = Disposition.attached_pic
-    stream.metadata["comment"] = "Cover (front)"
-    container.start_encoding()
-    packet.stream = stream
-    packet.pts = packet.dts = 0
-    container.mux(packet)

@@ -18,7 +18,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
-from farm.audio.files import open_input, open_output, start
+from farm.audio.cover import start
+from farm.audio.files import open_input, open_output
 from farm.audio.replacing import replacing
 from farm.errors import InvalidInput
 

@@ -22,6 +22,8 @@ from farm.jobs import State, from_json
 LOOK_S = 0.25
 #: Seconds for which a job may wait for the world, with nothing done, before a command gives up.
 PATIENCE_S = 8.0
+#: Seconds between two looks whether Redis can write.
+CHECK_S = 5.0
 
 console = Console(stderr=True, highlight=False)
 
@@ -60,12 +62,15 @@ class _Patience:
     def __init__(self, farm: Farm, job: str) -> None:
         """Begin after what has happened already: it may be mended."""
         self._farm, self._job = farm, job
-        self._after, self._since = "0", 0.0
+        self._after, self._since, self._checked = "0", 0.0, 0.0
         for self._after, _, _ in farm.ledger.events(job):
             pass
 
     def look(self) -> None:
         """Give up where nothing has been done for `PATIENCE_S` seconds, and say why."""
+        if time.monotonic() > self._checked + CHECK_S:
+            self._farm.ledger.check()  # otherwise no worker could say why it waits
+            self._checked = time.monotonic()
         for id_, type_, data in self._farm.ledger.events(self._job, self._after):
             self._after = id_
             if type_ != "waiting":

@@ -282,6 +282,11 @@ class Ledger:
         with mapped_errors():
             return int(self._redis.llen(queue))
 
+    def check(self) -> None:
+        """Raise where Redis would refuse to write, as on a full disk: it refuses PING then, too."""
+        with mapped_errors():
+            self._redis.ping()
+
     def ping(self) -> str:
         """Return the server's version."""
         with mapped_errors():
