@@ -32,7 +32,7 @@ def sentences(characters: int) -> list[str]:
 
 def _letters(number: int) -> str:
     """Name a number by letters, which no normaliser changes."""
-    names = "ash birch cedar elm fir hazel juniper larch maple oak".split()
+    names = ["ash", "birch", "cedar", "elm", "fir", "hazel", "juniper", "larch", "maple", "oak"]
     return " ".join(names[int(digit)] for digit in str(number))
 
 

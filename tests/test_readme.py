@@ -120,6 +120,7 @@ def service(reader: Home, command: str) -> Iterator[subprocess.Popen[str]]:
         assert process.wait(30) == 0, command
     finally:
         process.kill()
+        process.wait()
         assert process.stdout is not None
         process.stdout.close()
 

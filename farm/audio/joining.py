@@ -49,9 +49,10 @@ def resample(audio: Audio, sample_rate: int) -> Samples:
     """Return a signal's samples at another rate: `resampled_length` of them (soxr, HQ)."""
     if audio.sample_rate == sample_rate:
         return audio.samples
-    return np.asarray(
-        soxr.resample(audio.samples, audio.sample_rate, sample_rate, quality="HQ"), np.float32
-    )
+    wanted = resampled_length(len(audio.samples), audio.sample_rate, sample_rate)
+    finer = soxr.resample(audio.samples, audio.sample_rate, sample_rate, quality="HQ")
+    # soxr rounds a half either way.
+    return np.pad(finer, (0, max(0, wanted - len(finer))))[:wanted].astype(np.float32)
 
 
 def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:

@@ -36,6 +36,8 @@ def check_document(path: Path) -> None:
 
 def check_folder(folder: Path) -> None:
     """Make a folder for outputs, or say why it cannot be."""
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(f"{str(folder)!r} is no folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".farm-{time.time_ns()}"

@@ -75,7 +75,9 @@ def test_a_revision_opens_once_and_a_newer_one_replaces_it(desk: Desk) -> None:
         assert not desk.ledger.open("j", revision, FIELDS)
         assert desk.ledger.job("j")["title"] == "two"
     assert desk.ledger.open("j", 3, FIELDS)
-    assert desk.ledger.job("j") == {
+    job = desk.ledger.job("j")
+    assert float(job.pop("begun")) > 1.7e9
+    assert job == {
         **{name: str(value) for name, value in FIELDS.items()},
         "rev": "3",
         "state": "queued",
@@ -104,7 +106,7 @@ def test_a_revision_may_start_again_from_its_beginning(desk: Desk) -> None:
     assert desk.ledger.open("j", 1, FIELDS, again=True)
     assert not desk.ledger.renew(ref, "w2")
     assert desk.state() == "queued"
-    assert desk.ledger.job("j").keys() == {*FIELDS, "rev", "state"}
+    assert desk.ledger.job("j").keys() == {*FIELDS, "rev", "state", "begun"}
     desk.begin("k", 1)
     assert desk.take(5) == [parse("piper/chunk/k/1/0.0")]
 

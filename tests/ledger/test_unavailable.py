@@ -73,7 +73,9 @@ def shape(desk: Desk) -> dict[str, Any]:
     for key in sorted(desk.redis.keys("*")):
         kind = desk.redis.type(key)
         if kind == "hash":
-            found[key] = desk.redis.hgetall(key)
+            timeless = {"begun", "ended"}
+            fields = desk.redis.hgetall(key)
+            found[key] = {name: fields[name] for name in fields.keys() - timeless}
         elif kind == "list":
             found[key] = desk.redis.lrange(key, 0, -1)
         elif kind == "stream":

@@ -1,0 +1,344 @@
+"""Bad input at the command line: one clear line that names it, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from farm import cli
+from tests.homes import Home, book_text, digest, ended, until
+from tests.homes import home as real_home
+
+Words = tuple[str | Path, ...]
+Failing = Callable[..., str]
+
+
+@pytest.fixture
+def failing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Failing:
+    """Run a command that must fail before anything is started; return the one line it says."""
+
+    def run(*arguments: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", ["farm", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert ended.value.code == 1
+        assert said.out == ""
+        assert said.err.startswith("farm: ")
+        assert said.err.count("\n") == 1, said.err
+        assert not (home / "connection.json").exists()
+        return said.err.removeprefix("farm: ").rstrip()
+
+    return run
+
+
+def encrypted_epub(path: Path) -> Path:
+    """An EPUB whose chapters a seller has locked."""
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", "application/epub+zip")
+        file.writestr(
+            "META-INF/encryption.xml",
+            '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+            '<EncryptedData xmlns="http://www.w3.org/2001/04/xmlenc#">'
+            '<EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+            '<CipherData><CipherReference URI="one.xhtml"/></CipherData>'
+            "</EncryptedData></encryption>",
+        )
+        file.writestr(
+            "META-INF/container.xml",
+            '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+            '<rootfiles><rootfile full-path="book.opf" '
+            'media-type="application/oebps-package+xml"/></rootfiles></container>',
+        )
+        file.writestr(
+            "book.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><manifest>'
+            '<item id="one" href="one.xhtml" media-type="application/xhtml+xml"/></manifest>'
+            '<spine><itemref idref="one"/></spine></package>',
+        )
+        file.writestr("one.xhtml", b"\x8a\x01\xff" * 100)
+    return path
+
+
+# Documents
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("shot.epub", b"\x89PNG\r\n\x1a\n" + b"\0" * 500, "not an EPUB"),
+        ("shot.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 500, "an image"),
+        ("none.epub", b"", "empty"),
+        ("none.txt", b"", "empty"),
+        ("blank.md", b" \n\n \t\n", "empty"),
+        ("cut.epub", b"PK\x03\x04" + b"\x14\0" * 40, "cut.epub"),
+    ],
+)
+def test_what_is_no_book_is_named(name: str, content: bytes, reason: str, failing: Failing) -> None:
+    Path(name).write_bytes(content)
+    said = failing("book", name, "-o", "book.m4b")
+    assert repr(name) in said
+    assert reason in said
+    assert not Path("book.m4b").exists()
+
+
+def test_a_truncated_epub_is_named(failing: Failing) -> None:
+    from_sample = (Path(cli.__file__).parents[1] / "data/sample/late-letters.epub").read_bytes()
+    Path("half.epub").write_bytes(from_sample[: len(from_sample) // 2])
+    assert "'half.epub'" in failing("book", "half.epub", "-o", "book.m4b")
+
+
+def test_an_encrypted_epub_is_named_so(failing: Failing, tmp_path: Path) -> None:
+    encrypted_epub(tmp_path / "locked.epub")
+    said = failing("book", "locked.epub", "-o", "book.m4b")
+    assert "'locked.epub'" in said
+    assert "encrypted" in said
+
+
+def test_no_such_file_and_a_folder_are_named(failing: Failing, tmp_path: Path) -> None:
+    assert failing("book", "gone.epub", "-o", "b.m4b") == (
+        "cannot read 'gone.epub': No such file or directory"
+    )
+    assert failing("batch", "gone.jsonl", "-o", "out") == (
+        "cannot read 'gone.jsonl': No such file or directory"
+    )
+    assert failing("book", tmp_path, "-o", "b.m4b") == (
+        f"cannot read {str(tmp_path)!r}: Is a directory"
+    )
+
+
+# Options
+
+
+@pytest.mark.parametrize("words", [("",), ("  \n ",)])
+def test_an_empty_text_says_so(words: Words, failing: Failing) -> None:
+    assert failing("say", *words, "-o", "x.wav") == "nothing to say: the text is empty"
+
+
+@pytest.mark.parametrize(
+    ("options", "named", "choice"),
+    [
+        (("--voice", "nobody"), "'nobody'", "slt"),
+        (("--speed", "9"), "9.0", "0.25 to 4.0"),
+        (("--speed", "nan"), "nan", "0.25 to 4.0"),
+        (("-o", "x.doc"), "'x.doc'", ".wav"),
+        (("-o", "x"), "'x'", ".wav"),
+    ],
+)
+def test_a_bad_option_is_named_with_the_choices(
+    options: Words, named: str, choice: str, failing: Failing
+) -> None:
+    said = failing("say", "Good morning.", "-o", "x.wav", *options)
+    assert named in said
+    assert choice in said
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("-o", "x", "--format", "ogg"), "'ogg'"),
+        (("-o", "x", "--also", "mp5"), "'mp5'"),
+        (("-o", "x", "--subtitles", "ass"), "'ass'"),
+        (("-o", "x", "--voice", "nobody"), "'nobody'"),
+        (("-o", "x.m4b", "--format", "mp3"), "'mp3'"),
+        (("-o", "x.mp3"), "'x.mp3'"),
+    ],
+)
+def test_a_bad_option_of_a_book_is_named(options: Words, named: str, failing: Failing) -> None:
+    Path("book.txt").write_text("Once upon a time.")
+    assert named in failing("book", "book.txt", *options)
+
+
+def test_an_output_that_cannot_be_is_named(failing: Failing, tmp_path: Path) -> None:
+    Path("file").write_text("in the way")
+    Path("folder.wav").mkdir()
+    Path("lines.jsonl").write_text("{}")
+    assert failing("say", "Hi.", "-o", "file/x.wav") == "'file' is no folder"
+    assert "'folder.wav' is a folder" in failing("say", "Hi.", "-o", "folder.wav")
+    assert "cannot write to '/proc/no'" in failing("say", "Hi.", "-o", "/proc/no/x.wav")
+    assert failing("batch", "lines.jsonl", "-o", tmp_path / "file").endswith("is no folder")
+    assert "cannot write to '/sys'" in failing("say", "Hi.", "-o", "/sys/x.wav")
+
+
+# Settings
+
+
+def test_a_bad_setting_is_named(failing: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FARM_CHILDREN", "many")
+    assert "'children'" in failing("say", "Hi.", "-o", "x.wav")
+    monkeypatch.delenv("FARM_CHILDREN")
+    monkeypatch.setenv("FARM_VOICE", "nobody")
+    assert "'nobody'" in failing("say", "Hi.", "-o", "x.wav")
+
+
+def test_a_broker_that_does_not_answer_is_named(
+    failing: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FARM_BROKER_URL", "redis://:secret@127.0.0.1:1/0")
+    said = failing("say", "Hi.", "-o", "x.wav")
+    assert "FARM_BROKER_URL" in said
+    assert "127.0.0.1:1" in said
+    assert "secret" not in said
+
+
+# With a farm
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A farm of real processes."""
+    with real_home(tmp_path_factory.mktemp("speaking")) as farm:
+        farm.start("up")
+        until((farm.home / "connection.json").exists)
+        yield farm
+
+
+def results(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def test_a_batch_goes_on_past_bad_lines_and_lists_them(running: Home) -> None:
+    good = [json.dumps({"id": f"g{n}", "text": f"This is line {n}."}) for n in range(1, 61)]
+    good[56] = '{"id": "g57", "text": '
+    good[57] = json.dumps({"id": "g58", "text": "x" * 10_000_000})
+    good[58] = json.dumps({"id": "g59", "text": "Hello.", "voice": "nobody"})
+    good[59] = json.dumps({"id": "g60", "text": "..., -- !"})
+    (running.folder / "lines.jsonl").write_text("\n".join(good))
+    made = running.run("batch", "lines.jsonl", "-o", "lines")
+    assert made.returncode == 1
+    assert "Traceback" not in made.stderr
+    rows = results(running.folder / "lines")
+    assert len(rows) == 60
+    assert [row["id"] for row in rows if "file" in row] == [f"g{n}" for n in range(1, 57)]
+    for row in rows[:56]:
+        assert (running.folder / "lines" / row["file"]).stat().st_size > 1000
+    bad = rows[56:]
+    for row, what in zip(bad, ["line 57: not JSON", "line 58 ", "'nobody'", ""], strict=True):
+        assert what in row["error"]
+        assert f"{row['id']}: {row['error']}" in made.stderr
+    assert made.stderr.count("\n") == 4
+    assert "4 of 60 lines failed" in made.stdout
+
+
+def test_a_batch_of_nothing_but_bad_lines_lists_them_too(running: Home) -> None:
+    (running.folder / "bad.jsonl").write_text('nonsense\n{"id": "a"}\n')
+    made = running.run("batch", "bad.jsonl", "-o", "bad")
+    assert made.returncode == 1
+    assert [row["id"] for row in results(running.folder / "bad")] == ["line-1", "a"]
+    assert made.stderr.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "content"),
+    [
+        (("batch", "empty.jsonl", "-o", "empty"), "empty.jsonl", "\n\n"),
+        (("book", "dots.txt", "-o", "dots.m4b"), "dots.txt", "... !!! -- ?"),
+    ],
+)
+def test_what_holds_nothing_to_speak_says_so(
+    command: Words, name: str, content: str, running: Home
+) -> None:
+    (running.folder / name).write_text(content)
+    for _ in range(2):  # the same command again says the same
+        said = running.run(*command)
+        assert said.returncode == 1
+        assert said.stderr.count("\n") == 1
+        assert said.stderr.startswith("farm: ")
+        assert name in said.stderr or "nothing" in said.stderr
+
+
+def test_a_text_of_punctuation_says_that_there_is_nothing_to_speak(running: Home) -> None:
+    said = running.run("say", "?!...", "-o", "marks.wav")
+    assert said.returncode == 1
+    assert said.stderr.count("\n") == 1
+    assert not (running.folder / "marks.wav").exists()
+
+
+# Full disks
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Mount a disk of 64 MiB; skips where that is not allowed, except in CI."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "farm-test", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode and "CI" not in os.environ:
+        pytest.skip(f"cannot mount a disk: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Leave no byte free."""
+    path = disk / "filler"
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 16, 1):
+            try:
+                while file.write(b"x" * size):
+                    pass
+            except OSError:
+                continue
+    return path
+
+
+@pytest.fixture(scope="module")
+def book_of_tones() -> str:
+    return book_text(2, 20)
+
+
+@pytest.mark.parametrize("full", ["store", pytest.param("home", marks=pytest.mark.faults)])
+def test_a_full_disk_is_said_and_the_book_goes_on_when_there_is_space(
+    full: str, tmp_path: Path, book_of_tones: str
+) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        elsewhere = {"FARM_STORE_URL": (disk / "store").as_uri()} if full == "store" else {}
+        with real_home(tmp_path if full == "store" else disk, cost=0.04, **elsewhere) as farm:
+            (farm.folder / "book.md").write_text(book_of_tones)
+            command = ("book", "book.md", "-o", tmp_path / "book.m4b")
+            first = farm.start(*command)
+            until(lambda: len(list(disk.rglob("*.flac"))) >= 8)
+            filler = fill(disk)
+            before = {path: path.stat().st_mtime_ns for path in disk.rglob("*.flac")}
+            failed = ended(first)
+            assert failed.returncode == 1
+            assert "No space left on device" in failed.stderr
+            assert failed.stderr.count("\n") == 1
+            filler.unlink()
+            again = farm.run(*command)
+            assert again.returncode == 0, again.stderr
+            assert (tmp_path / "book.m4b").stat().st_size > 100_000
+            assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_full_output_folder_is_said_and_what_was_spoken_stays(
+    running: Home, tmp_path: Path, book_of_tones: str
+) -> None:
+    (running.folder / "tones.md").write_text(book_of_tones)
+    with small_disk(tmp_path / "disk") as disk:
+        filler = fill(disk)
+        failed = running.run("book", "tones.md", "-o", disk / "tones.m4b")
+        assert failed.returncode == 1
+        assert "No space left on device" in failed.stderr
+        assert failed.stderr.count("\n") == 1
+        assert [path for path in disk.iterdir() if path != filler] == []
+        filler.unlink()
+        again = running.run("book", "tones.md", "-o", disk / "tones.m4b")
+        assert again.returncode == 0, again.stderr
+        assert " 0 segments spoken" in again.stdout
+        elsewhere = running.run("book", "tones.md", "-o", tmp_path / "tones.m4b")
+        assert elsewhere.returncode == 0
+        assert digest(disk / "tones.m4b") == digest(tmp_path / "tones.m4b")
