@@ -24,7 +24,8 @@ def sentences(characters: int) -> list[str]:
     found: list[str] = []
     size = 0
     while size < characters:
-        line = f"{spoken[len(found) % len(spoken)]} {_letters(len(found))}."
+        said = "".join(c for c in spoken[len(found) % len(spoken)] if c.isalpha() or c in " ',")
+        line = f"{said}, {_letters(len(found))}."
         found.append(line)
         size += len(line)
     return found

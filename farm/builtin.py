@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
+import tempfile
 from importlib import resources
 from pathlib import Path
-
-from farm.merge import merge
 
 #: The acoustic model, the vocoder, their configuration and the voice file, as packaged.
 SOURCE = Path(str(resources.files("farm"))) / "data" / "slt"
@@ -18,11 +18,26 @@ def prepare(home: Path) -> Path:
     parts = [SOURCE / name for name in ("acoustic.onnx", "vocoder.onnx", "voice.json", "slt.yaml")]
     digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
     folder = home.absolute() / "built-in" / digest
-    yaml = folder / "slt.yaml"
-    if not yaml.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        merge(parts[0], parts[1], folder / "slt.onnx")
-        shutil.copyfile(parts[2], folder / "slt.onnx.json")
-        shutil.copyfile(parts[3], folder / "slt.yaml.part")
-        (folder / "slt.yaml.part").replace(yaml)  # last: the folder is whole now
+    if not (folder / "slt.yaml").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".merge-") as name:
+            _make(parts, Path(name) / "voice")
+            _move_in(Path(name) / "voice", folder)
     return folder
+
+
+def _make(parts: list[Path], folder: Path) -> None:
+    folder.mkdir()
+    # Loaded here, because it is slow and only the first command of a home needs it.
+    importlib.import_module("farm.merge").merge(parts[0], parts[1], folder / "slt.onnx")
+    shutil.copyfile(parts[2], folder / "slt.onnx.json")
+    shutil.copyfile(parts[3], folder / "slt.yaml")
+
+
+def _move_in(made: Path, folder: Path) -> None:
+    """Give the folder its name, unless another command was first."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not (folder / "slt.yaml").exists():
+            raise

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from farm.errors import FarmError, JobError, Unavailable
-from farm.farm import Farm
+from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref, parse
 from farm.lifecycle import fail, restart
 from farm.stages import STAGES, Work
@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two renewals of a claim; a third of the ledger's lease.
 RENEW_S = 5.0
-#: Seconds after which a unit's claim is renewed no more: it hangs.
-HARD_LIMIT_S = 1800.0
 #: Times that a unit may end in an error that is not the farm's own before its job is failed.
 BUG_TRIES = 5
 #: Chunks kept in a lane for each live slot: one being spoken, one on its way.

@@ -12,6 +12,9 @@ from farm.jobs import Spec, from_json
 from farm.ledger import Ledger, Ref
 from farm.storage import Store
 
+#: Seconds after which a unit's claim is renewed no more: it hangs.
+HARD_LIMIT_S = 1800.0
+
 
 @dataclass
 class Farm:

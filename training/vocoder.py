@@ -112,12 +112,18 @@ class Vocoder(nn.Module):
         frames = within[:, :, -1:].double()
         phase = within + torch.remainder(torch.cumsum(frames, dim=1) - frames, 1.0).float()
         phase = math.pi * (phase - torch.floor(phase + 0.5))
-        count = torch.floor(HARMONICS_BELOW / f0)
+        # The topmost harmonic fades in: a switched one would click where the last bit of f0
+        # differs, as it does between a batch and a single row.
+        room = HARMONICS_BELOW / f0
+        count = torch.floor(room)
+        share = room - count
         sine = torch.sin(phase)
         near = sine.abs() < 1e-5
         kernel = torch.sin((2 * count + 1) * phase) / torch.where(near, torch.ones_like(sine), sine)
         kernel = torch.where(near, 2 * count + 1, kernel)
-        return ((kernel - 1) * torch.rsqrt(2 * count)).reshape(pitch.shape[0], -1)
+        top = 2 * share * torch.cos(2 * (count + 1) * phase)
+        power = 2 * (count + share.square())
+        return ((kernel - 1 + top) * torch.rsqrt(power)).reshape(pitch.shape[0], -1)
 
     def render(self, pitch: Tensor, masks: Tensor, noise: Tensor) -> Tensor:
         """Filter pulses and noise and add them up: audio (B, F * HOP).

@@ -10,7 +10,8 @@ from farm.cli.ending import until_told
 from farm.config import Settings, read_settings
 from farm.control import Control
 from farm.errors import InvalidInput
-from farm.tasks import create_celery, create_farm, run_worker
+from farm.tasks.app import create_celery, create_farm
+from farm.tasks.worker import run_worker
 
 
 def register(app: typer.Typer) -> None:

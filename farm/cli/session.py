@@ -13,7 +13,7 @@ from farm.errors import LedgerUnavailable
 from farm.farm import Farm
 from farm.jobs import Voice
 from farm.storage.atomic import mapped
-from farm.tasks import create_celery, create_farm
+from farm.tasks.app import create_celery, create_farm
 
 T = TypeVar("T")
 

@@ -1,25 +1,22 @@
-"""The Celery app: its settings, its five tasks, and how a unit of work becomes a message."""
+"""The Celery app: its settings, and how a unit of work becomes a message."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from typing import Any
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from farm import dispatch
 from farm.config import Settings
 from farm.errors import LedgerUnavailable
-from farm.farm import Farm
+from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref
 from farm.storage import open_store
 
 #: Seconds before Redis hands an unacknowledged message to another worker: several times the
 #: longest unit. The ledger's leases bring work back long before; this is the second net.
-VISIBILITY_S = 4 * int(dispatch.HARD_LIMIT_S)
+VISIBILITY_S = 4 * int(HARD_LIMIT_S)
 TASK_NAMES = {
     "read": "farm.read",
     "page": "farm.plan",
@@ -49,7 +46,7 @@ def create_celery(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,  # the ledger's lease brings the work back, counted
         task_acks_on_failure_or_timeout=True,
-        task_time_limit=int(dispatch.HARD_LIMIT_S) + 60,
+        task_time_limit=int(HARD_LIMIT_S) + 60,
         task_track_started=True,
         task_send_sent_event=True,
         worker_send_task_events=True,
@@ -67,7 +64,6 @@ def create_celery(settings: Settings) -> Celery:
         redis_backend_health_check_interval=30,
         result_expires=settings.result_expires_s,
     )
-    _register(app, settings)
     return app
 
 
@@ -91,20 +87,3 @@ def _sender(app: Celery) -> Callable[[Ref, str], None]:
             raise LedgerUnavailable(f"cannot send {ref}: {error}") from error
 
     return send
-
-
-def _register(app: Celery, settings: Settings) -> None:
-    """Register one task per stage; each child makes its own hold on the farm at its first task."""
-    farms: dict[int, Farm] = {}
-
-    def farm() -> Farm:
-        if os.getpid() not in farms:
-            farms.clear()
-            farms[os.getpid()] = create_farm(settings, app)
-        return farms[os.getpid()]
-
-    def perform(ref: str, **_: str) -> dict[str, Any]:
-        return dispatch.perform(farm(), ref)
-
-    for name in TASK_NAMES.values():
-        app.task(perform, name=name)

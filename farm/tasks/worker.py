@@ -9,14 +9,16 @@ import threading
 import warnings
 from typing import Any
 
-from celery import signals
+from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 
+from farm import dispatch
 from farm.config import Settings
 from farm.errors import Unavailable
+from farm.farm import Farm
 from farm.ledger import Ledger
 from farm.processes import die_with_parent
-from farm.tasks.app import create_celery
+from farm.tasks.app import TASK_NAMES, create_celery, create_farm
 
 #: Seconds between two signs of life of a worker.
 BEAT_S = 5.0
@@ -30,7 +32,7 @@ def run_worker(settings: Settings, family: str, slots: int) -> int:
         _beat(settings, family, slots, name)
     # In a container everybody is root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    create_celery(settings).worker_main(worker_arguments(family, slots, name))
+    create_worker(settings).worker_main(worker_arguments(family, slots, name))
     return 0
 
 
@@ -74,3 +76,22 @@ def _beat(settings: Settings, family: str, slots: int, name: str) -> None:
 
     signals.worker_ready.connect(start, weak=False)
     signals.worker_shutting_down.connect(stop, weak=False)
+
+
+def create_worker(settings: Settings) -> Celery:
+    """Make the app with one task per stage; each child has a hold on the farm of its own."""
+    app = create_celery(settings)
+    farms: dict[int, Farm] = {}
+
+    def farm() -> Farm:
+        if os.getpid() not in farms:
+            farms.clear()
+            farms[os.getpid()] = create_farm(settings, app)
+        return farms[os.getpid()]
+
+    def perform(ref: str, **_: str) -> dict[str, Any]:
+        return dispatch.perform(farm(), ref)
+
+    for name in TASK_NAMES.values():
+        app.task(perform, name=name)
+    return app

@@ -16,7 +16,7 @@ from farm.jobs import Voice, check_id, to_json
 from farm.storage import Store, check_key
 from farm.storage.atomic import mapped
 from farm.voices.files import VoiceFile
-from farm.voices.pinning import content_digest, pin
+from farm.voices.pinning import check, content_digest, named
 
 
 def publish(file: VoiceFile, store: Store) -> Voice:
@@ -26,12 +26,13 @@ def publish(file: VoiceFile, store: Store) -> Voice:
         InvalidInput: see `pin`.
         Unavailable: its files changed meanwhile; or the store, see `Store`.
     """
-    voice = pin(file)
+    voice = named(file)
     if store.exists(_key(voice, "voice.json")):
-        return voice
+        return voice  # what has this digest was checked then
+    check(file)
     for path in file.files.values():
         store.put_file(_key(voice, path.name), path)
-    if pin(file).digest != voice.digest:
+    if named(file).digest != voice.digest:
         raise Unavailable(f"the files of voice {voice.id!r} changed while it was published")
     store.put(_key(voice, "voice.json"), to_json(voice), if_absent=True)
     return voice

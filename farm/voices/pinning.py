@@ -26,6 +26,13 @@ def pin(file: VoiceFile) -> Voice:
     Raises:
         InvalidInput: a file is missing, lies elsewhere, or is not what its role says.
     """
+    voice = named(file)
+    check(file)
+    return voice
+
+
+def named(file: VoiceFile) -> Voice:
+    """Do as `pin`, but leave out what `check` looks for inside the models."""
     for role, path in file.files.items():
         _check_file(file, role, path)
     config = _config(file)
@@ -45,20 +52,25 @@ def pin(file: VoiceFile) -> Voice:
     )
 
 
+def check(file: VoiceFile) -> None:
+    """Raise `InvalidInput` for a model that keeps weights where the voice has no file."""
+    siblings = {each.name for each in file.files.values()}
+    for role, path in file.files.items():
+        where = f"{file.path}: files.{role}: {str(path)!r}"
+        outside = sorted(_external(path, where) - siblings) if path.suffix == ".onnx" else []
+        if outside:
+            raise InvalidInput(
+                f"{where} keeps weights in {outside}, which are none of the voice's files: "
+                "save the model as one file"
+            )
+
+
 def _check_file(file: VoiceFile, role: str, path: Path) -> None:
     where = f"{file.path}: files.{role}: {str(path)!r}"
     if not path.is_file():
         raise InvalidInput(f"{where} is no file")
     if not path.resolve().is_relative_to(file.path.parent.resolve()):
         raise InvalidInput(f"{where} leads out of the voice's folder: copy the file there")
-    if path.suffix == ".onnx":
-        siblings = {each.name for each in file.files.values()}
-        outside = sorted(_external(path, where) - siblings)
-        if outside:
-            raise InvalidInput(
-                f"{where} keeps weights in {outside}, which are none of the voice's files: "
-                "save the model as one file"
-            )
 
 
 def _external(path: Path, where: str) -> frozenset[str]:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from farm import cli
 from tests.homes import Home, book_text, digest, ended, until
 from tests.homes import home as real_home
+from tests.text.epubs import write_epub
 
 Words = tuple[str | Path, ...]
 Failing = Callable[..., str]
@@ -42,32 +42,16 @@ def failing(
     return run
 
 
-def encrypted_epub(path: Path) -> Path:
-    """An EPUB whose chapters a seller has locked."""
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("mimetype", "application/epub+zip")
-        file.writestr(
-            "META-INF/encryption.xml",
-            '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
-            '<EncryptedData xmlns="http://www.w3.org/2001/04/xmlenc#">'
-            '<EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
-            '<CipherData><CipherReference URI="one.xhtml"/></CipherData>'
-            "</EncryptedData></encryption>",
-        )
-        file.writestr(
-            "META-INF/container.xml",
-            '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
-            '<rootfiles><rootfile full-path="book.opf" '
-            'media-type="application/oebps-package+xml"/></rootfiles></container>',
-        )
-        file.writestr(
-            "book.opf",
-            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><manifest>'
-            '<item id="one" href="one.xhtml" media-type="application/xhtml+xml"/></manifest>'
-            '<spine><itemref idref="one"/></spine></package>',
-        )
-        file.writestr("one.xhtml", b"\x8a\x01\xff" * 100)
-    return path
+def encrypted_epub(path: Path) -> None:
+    """Write an EPUB whose chapter a seller has locked."""
+    xml = (
+        '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'
+        '<EncryptedData xmlns="http://www.w3.org/2001/04/xmlenc#">'
+        '<EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+        '<CipherData><CipherReference URI="OEBPS/one.xhtml"/></CipherData>'
+        "</EncryptedData></encryption>"
+    )
+    write_epub(path, {"one.xhtml": "locked"}, files={"META-INF/encryption.xml": xml.encode()})
 
 
 # Documents

@@ -3,7 +3,7 @@ from __future__ import annotations
 import importlib
 
 from farm.config import read_settings
-from farm.tasks import create_celery
+from farm.tasks.app import create_celery
 from farm.tasks.order import NowFirst
 from farm.tasks.worker import worker_arguments
 
