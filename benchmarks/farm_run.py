@@ -45,7 +45,7 @@ def measure(
 ) -> tuple[float, float]:
     """Return seconds from the acceptance of a batch to its end, and seconds of audio spoken."""
     with running(folder / "home", more or {}) as environment:
-        batch([f"{line} Warm." for line in lines[:40]], voice, folder / "warm", environment)
+        batch([f"Warm up, {line}" for line in lines[:40]], voice, folder / "warm", environment)
         batch(lines, voice, folder / "run", environment)
         shown = subprocess.run(
             [*_FARM, "jobs", "list", "--json"], env=environment, check=True, capture_output=True

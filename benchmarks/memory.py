@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.farm_run import running
@@ -19,17 +21,41 @@ LOOK_S = 0.5
 #: Words of a chapter.
 CHAPTER = 2_500
 
+CONTAINER = (
+    '<container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+    '<rootfile full-path="content.opf" media-type="application/oebps-package+xml"/>'
+    "</rootfiles></container>"
+)
+PACKAGE = (
+    '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata '
+    'xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>Long</dc:title></metadata>'
+    "<manifest>{items}</manifest><spine>{refs}</spine></package>"
+)
+ITEM = '<item id="{name}" href="{name}" media-type="application/xhtml+xml"/>'
+XHTML = '<html xmlns="http://www.w3.org/1999/xhtml"><body>{body}</body></html>'
+
 
 def write_book(words: int, path: Path) -> None:
-    """Write a Markdown book of about so many words, no sentence twice."""
-    lines, said = iter(sentences(words * 7)), 0
-    with path.open("w") as book:
-        for chapter in range(1, words // CHAPTER + 1):
-            book.write(f"# Chapter {chapter}\n\n")
-            while said < chapter * CHAPTER:
-                paragraph = " ".join(next(lines) for _ in range(5))
-                said += len(paragraph.split())
-                book.write(paragraph + "\n\n")
+    """Write an EPUB 3 of about so many words, no sentence twice."""
+    lines = iter(sentences(words * 7))
+    names = [f"{number:03d}.xhtml" for number in range(1, words // CHAPTER + 1)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
+        book.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
+        book.writestr("META-INF/container.xml", CONTAINER)
+        for name in names:
+            book.writestr(name, _chapter(name, lines))
+        items = "".join(ITEM.format(name=name) for name in names)
+        refs = "".join(f'<itemref idref="{name}"/>' for name in names)
+        book.writestr("content.opf", PACKAGE.format(items=items, refs=refs))
+
+
+def _chapter(name: str, lines: Iterator[str]) -> str:
+    paragraphs, said = [f"<h1>Chapter {int(name[:3])}</h1>"], 0
+    while said < CHAPTER:
+        paragraph = " ".join(next(lines) for _ in range(5))
+        said += len(paragraph.split())
+        paragraphs.append(f"<p>{paragraph}</p>")
+    return XHTML.format(body="".join(paragraphs))
 
 
 def peaks(home: Path) -> dict[str, int]:
@@ -44,16 +70,24 @@ def peaks(home: Path) -> dict[str, int]:
             status = (folder / "status").read_text()
         except OSError:
             continue
-        name = " ".join(part for part in command[3:6] if part) or Path(command[0]).name
+        name = _name(command)
         peak = next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmHWM"))
         found[name] = max(found.get(name, 0), peak)
     return found
 
 
+def _name(command: list[str]) -> str:
+    """Name a kind of process: `worker cpu`, `control`, `redis-server`."""
+    if "-m" not in command:
+        return Path(command[0].split()[0]).name
+    words = [part for part in command[3:6] if part and not part.startswith("-")]
+    return " ".join(words[: 2 if words[0] == "worker" else 1])
+
+
 def measure(words: int, voice: str) -> dict[str, int]:
     """Make a book of so many words in a farm of its own; return its processes' peaks."""
     folder = Path(tempfile.mkdtemp(prefix="farm-memory-"))
-    book, seen, over = folder / "book.md", dict[str, int](), threading.Event()
+    book, seen, over = folder / "book.epub", dict[str, int](), threading.Event()
     write_book(words, book)
 
     def look() -> None:

@@ -3,7 +3,8 @@
     open/<job>                                   unfinished; holds the revision
     jobs/<job>/spec.json                         the job as accepted, voices pinned
     jobs/<job>/input/<name>                      the text, lines or document
-    jobs/<job>/cancel  jobs/<job>/pause          what its owner asked for
+    jobs/<job>/current                           the latest revision
+    jobs/<job>/rev/<n>/cancel, .../pause         what its owner asked for
     jobs/<job>/rev/<n>/plan/source/00000.json    a page's passages
     jobs/<job>/rev/<n>/plan/pages/00000.json     a page's parts: what is spoken, in order
     jobs/<job>/rev/<n>/plan/<family>/00000.jsonl a page's chunks, one a line
@@ -11,6 +12,7 @@
     jobs/<job>/rev/<n>/plan/head.json            numbers of pages and items; written last
     jobs/<job>/rev/<n>/attempt/<id>/...          items, records of runs, the package
     jobs/<job>/rev/<n>/manifest.json             every output with sha256 and length
+    jobs/<job>/rev/<n>/failures.jsonl            what could not be spoken
     jobs/<job>/rev/<n>/status.json               the terminal record
     segments/<scope>/<voice digest>/<aa>/<digest>.flac
     voices/<voice>/<digest>/...                  see farm.voices

@@ -20,7 +20,7 @@ app = typer.Typer(help="Jobs: list, show, watch and steer them.", no_args_is_hel
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="Id, or the beginning of it.")]
 JobsArgument = Annotated[
-    list[str], typer.Argument(metavar="JOB...", help="Ids, or the beginnings of them.")
+    list[str], typer.Argument(metavar="JOB", help="Ids, or the beginnings of them.")
 ]
 
 #: Outputs and failures that `show` prints; `--json` has them all.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from farm import cli
 from tests.homes import Home, book_text, digest, ended, until
@@ -52,6 +53,23 @@ def encrypted_epub(path: Path) -> None:
         "</EncryptedData></encryption>"
     )
     write_epub(path, {"one.xhtml": "locked"}, files={"META-INF/encryption.xml": xml.encode()})
+
+
+def test_a_command_loads_only_what_it_needs() -> None:
+    code = (
+        "import sys; from farm.cli import app; app(['say', '--help'], standalone_mode=False)\n"
+        "print(*{'onnx', 'farm.dispatch', 'farm.cli.speaking'} & set(sys.modules))"
+    )
+    run = [sys.executable, "-c", code]
+    said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1].split() == ["farm.cli.speaking"]
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_command_explains_itself(name: str) -> None:
+    said = CliRunner().invoke(cli.app, [name, "--help"])
+    assert said.exit_code == 0
+    assert f"farm {name}" in said.output or f"root {name}" in said.output
 
 
 # Documents
