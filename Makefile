@@ -20,7 +20,7 @@ SET := $(or $(SET_$(EXTRAS)),$(error EXTRAS is '$(EXTRAS)': choose dev or all))
 
 PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
 
-.PHONY: help setup dev demo up test lint format bench lock clean
+.PHONY: help setup dev demo up test faults lint format bench lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -36,6 +36,9 @@ up: setup  ## run the farm until Ctrl-C
 
 test: dev  ## run the tests (EXTRAS=all: with every engine)
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: dev  ## kill every kind of process in turn (minutes)
+	@$(BIN)/python -m pytest -m faults $(ARGS)
 
 lint: dev  ## check style and types
 	@$(BIN)/ruff check . $(PYTHON_SCRIPTS)

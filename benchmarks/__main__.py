@@ -6,8 +6,9 @@ import argparse
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from benchmarks import bare, farm_run, material, piper_command
 from farm import builtin, voices
@@ -21,38 +22,55 @@ SLOW = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Row:
-    """One measurement."""
+    """What was measured of one contender, round by round."""
 
     name: str
-    seconds: float
-    audio: float
-    characters: int
+    rates: list[float] = field(default_factory=list)
+    """Characters a second."""
+    times: list[float] = field(default_factory=list)
+    """Seconds of audio a second."""
 
-    def line(self, bare_rate: float) -> str:
-        """Format as a line of a table; the ratio compares characters a second."""
-        rate = self.characters / self.seconds
-        times = f"{self.audio / self.seconds:.1f}" if self.audio else ""
-        ratio = f"{rate / bare_rate:.2f}"
-        return f"| {self.name} | {self.seconds:.1f} | {rate:.0f} | {times} | {ratio} |"
+    def add(self, characters: int, seconds: float, audio: float = 0.0) -> None:
+        """Add a round."""
+        self.rates.append(characters / seconds)
+        self.times.append(audio / seconds)
+
+    def line(self, bare: Row) -> str:
+        """Format as a line of a table: medians, and the median of the ratios within a round."""
+        times = f"{median(self.times):.0f}" if any(self.times) else ""
+        ratios = [mine / theirs for mine, theirs in zip(self.rates, bare.rates, strict=True)]
+        span = f"{median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        return f"| {self.name} | {median(self.rates):.0f} | {times} | {span} |"
 
 
-def measure(file: VoiceFile, seconds: float, folder: Path) -> list[Row]:
-    """Measure one voice: about `seconds` of work for the bare engine in all its processes."""
+def measure(file: VoiceFile, seconds: float, rounds: int, folder: Path) -> list[Row]:
+    """Measure one voice: rounds of about `seconds` of work for the bare engine."""
     processes = len(os.sched_getaffinity(0))
     model = file.files["model"]
-    trial, _ = bare.run(file, model.parent, material.sentences(4_000), processes)
-    lines = material.sentences(round(4_000 * seconds / trial))
-    size = sum(map(len, lines))
-    elapsed, audio = bare.run(file, model.parent, lines, processes)
-    rows = [Row(f"(a) bare engine, {processes} processes", elapsed, audio, size)]
-    farmed, spoken = farm_run.measure(lines, file.id, folder / "farm", _own(file))
-    rows.append(Row("(b) the farm", farmed, spoken, size))
-    slow, spoken = farm_run.measure(lines, file.id, folder / "slow", _own(file) | SLOW)
-    rows.append(Row(f"(b) with {DELAY_MS} ms more a store call", slow, spoken, size))
-    alone = piper_command.run(model, lines, folder / "piper")
-    rows.append(Row("(c) the `piper` command", alone, 0, size))
+    rows = [
+        Row(f"(a) bare engine, {processes} processes"),
+        Row("(b) the farm"),
+        Row(f"(b) with {DELAY_MS} ms more a store call"),
+        Row("(c) the `piper` command"),
+    ]
+    with (
+        farm_run.running(folder / "farm", _own(file)) as farm,
+        farm_run.running(folder / "slow", _own(file) | SLOW) as slow,
+    ):
+        trial = material.sentences(4_000, 900_000)
+        spent, _ = bare.run(file, model.parent, trial, processes)
+        for name, environment in (("w1", farm), ("w2", slow)):
+            farm_run.batch(trial, file.id, folder / name, environment)
+        for number in range(rounds):
+            lines = material.sentences(round(4_000 * seconds / spent), number * 100_000)
+            size, where = sum(map(len, lines)), folder / str(number)
+            rows[0].add(size, *bare.run(file, model.parent, lines, processes))
+            rows[1].add(size, *farm_run.measure(lines, file.id, where / "farm", farm))
+            rows[2].add(size, *farm_run.measure(lines, file.id, where / "slow", slow))
+            rows[3].add(size, piper_command.run(model, lines, where / "piper"))
+            shutil.rmtree(where)
     return rows
 
 
@@ -64,7 +82,8 @@ def _own(file: VoiceFile) -> dict[str, str]:
 def main() -> None:
     """Measure every voice that is at hand."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="of (a), for each voice")
+    parser.add_argument("--seconds", type=float, default=10, help="of (a), in a round")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--voices", default="slt,medium")
     chosen = parser.parse_args()
     cache = Path(os.environ.get("BENCH_CACHE", ".bench"))
@@ -75,11 +94,10 @@ def main() -> None:
             print(f"{name}: not made; see scripts/make-medium-voice")
             continue
         work = Path(tempfile.mkdtemp(prefix="farm-bench-"))
-        rows = measure(voices.catalogue([folder])[name], chosen.seconds, work)
-        print(f"\n### {name}\n\n| | s | characters/s | x real time | to (a) |")
-        print("|---|---|---|---|---|")
+        rows = measure(voices.catalogue([folder])[name], chosen.seconds, chosen.rounds, work)
+        print(f"\n### {name}\n\n| | characters/s | x real time | to (a) |\n|---|---|---|---|")
         for row in rows:
-            print(row.line(rows[0].characters / rows[0].seconds), flush=True)
+            print(row.line(rows[0]), flush=True)
         shutil.rmtree(work)
 
 

@@ -41,14 +41,12 @@ def batch(lines: list[str], voice: str, folder: Path, environment: Mapping[str, 
 
 
 def measure(
-    lines: list[str], voice: str, folder: Path, more: Mapping[str, str] | None = None
+    lines: list[str], voice: str, folder: Path, environment: Mapping[str, str]
 ) -> tuple[float, float]:
     """Return seconds from the acceptance of a batch to its end, and seconds of audio spoken."""
-    with running(folder / "home", more or {}) as environment:
-        batch([f"Warm up, {line}" for line in lines[:40]], voice, folder / "warm", environment)
-        batch(lines, voice, folder / "run", environment)
-        shown = subprocess.run(
-            [*_FARM, "jobs", "list", "--json"], env=environment, check=True, capture_output=True
-        )
+    batch(lines, voice, folder, environment)
+    shown = subprocess.run(
+        [*_FARM, "jobs", "list", "--json"], env=environment, check=True, capture_output=True
+    )
     record = max(json.loads(shown.stdout), key=lambda job: float(job["created"]))
     return float(record["ended"]) - float(record["begun"]), record["audio_ms"] / 1000

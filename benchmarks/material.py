@@ -13,10 +13,10 @@ from farm.text import documents
 SAMPLE = builtin.SOURCE.parent / "sample" / "late-letters.epub"
 
 
-def sentences(characters: int) -> list[str]:
+def sentences(characters: int, first: int = 0) -> list[str]:
     """Return sentences of the sample book, as spoken, over and over, up to so many characters.
 
-    Each round is numbered, so that no sentence is the same as another and none is a hit.
+    They are numbered from `first`, so that no sentence is the same as another and none is a hit.
     """
     book = documents.read(SAMPLE, SAMPLE.name)
     blocks = [block.text for section in book.sections for block in section.blocks]
@@ -25,7 +25,7 @@ def sentences(characters: int) -> list[str]:
     size = 0
     while size < characters:
         said = "".join(c for c in spoken[len(found) % len(spoken)] if c.isalpha() or c in " ',")
-        line = f"{said}, {_letters(len(found))}."
+        line = f"{said}, {_letters(first + len(found))}."
         found.append(line)
         size += len(line)
     return found
