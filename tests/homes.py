@@ -72,6 +72,8 @@ class Home:
             stderr=subprocess.PIPE,
             text=True,
             process_group=0,
+            # A test run in the background ignores Ctrl-C, and so would all it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.commands.append(command)
         return command
