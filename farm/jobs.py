@@ -75,6 +75,8 @@ class Prosody:
     """Relative to the voice's own pace."""
     pitch: float = 0.0
     """Semitones."""
+    energy: float = 1.0
+    """Loudness of the voice itself, relative to its own, where an engine models it."""
     volume: float = 0.0
     """Decibels."""
     speaker: str = ""
@@ -121,6 +123,8 @@ class Segment:
     """As spoken: normalised."""
     voice: str
     prosody: Prosody = Prosody()
+    language: str = ""
+    """BCP 47; empty: the voice's own."""
     pause_ms: int = 0
     start: int = 0
     """First character in the item's source text."""

@@ -130,6 +130,7 @@ class _Speaker:
                 text=piece.spoken,
                 voice=self.voice.id,
                 prosody=self.prosody,
+                language=self.language,
                 pause_ms=self.pauses[boundary],
                 start=block.start + piece.start,
                 end=block.start + piece.end,

@@ -30,7 +30,7 @@ from farm.jobs import (
 )
 from tests.running import tone
 
-SEGMENT = Segment("ab" * 32, "Hello.", "tone", Prosody(speed=1.5), 350, 3, 9)
+SEGMENT = Segment("ab" * 32, "Hello.", "tone", Prosody(speed=1.5), "en", 350, 3, 9)
 PASSAGE = Passage(Item(7, "x", "Title", 2, (Block("Hello.", True, 3),), "tone"), 1, 3)
 SPEC = Spec(
     id="j",

@@ -207,6 +207,7 @@ BASE: tuple[str, Voice, Prosody, str, str] = ("Hi.", tone(), Prosody(), "en", "e
         pytest.param(1, tone(parameters={"noise": 0.5}), id="parameters"),
         pytest.param(2, Prosody(speed=1.1), id="speed"),
         pytest.param(2, Prosody(pitch=1), id="pitch"),
+        pytest.param(2, Prosody(energy=1.2), id="energy"),
         pytest.param(2, Prosody(volume=1), id="volume"),
         pytest.param(2, Prosody(speaker="p1"), id="speaker"),
         pytest.param(2, Prosody(take=2), id="take"),

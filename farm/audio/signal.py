@@ -26,6 +26,8 @@ class Audio:
     sample_rate: int
     timings: tuple[Timing, ...] = ()
     """In order, their samples adding up to the signal's; empty where the engine has none."""
+    warnings: tuple[str, ...] = ()
+    """What a listener may miss: characters or phonemes the voice does not have."""
 
     @property
     def seconds(self) -> float:

@@ -118,6 +118,11 @@ class Piper(Engine):
                 f"engine 'piper' cannot change the pitch (asked for {prosody.pitch!r} semitones): "
                 "leave it at 0"
             )
+        if prosody.energy != 1:
+            raise EngineError(
+                f"engine 'piper' cannot change the energy (asked for {prosody.energy!r}): "
+                "leave it at 1"
+            )
         if prosody.speed <= 0:
             raise EngineError(f"speed {prosody.speed!r} is not valid: it must be above 0")
         given, config = self._voice.parameters, self._config

@@ -119,6 +119,11 @@ def test_noise_parameters_decide_whether_two_readings_differ(tmp_path: Path) -> 
     assert not np.array_equal(speak(noisy, "Hi").samples, speak(noisy, "Hi").samples)
 
 
+def test_energy_is_refused_not_ignored(piper: Piper) -> None:
+    with pytest.raises(EngineError, match=r"cannot change the energy \(asked for 1.5\)"):
+        speak(piper, "Hello", energy=1.5)
+
+
 def test_pitch_is_refused_not_ignored(piper: Piper) -> None:
     with pytest.raises(EngineError, match=r"cannot change the pitch \(asked for 2.0 semitones\)"):
         speak(piper, "Hello", pitch=2.0)
