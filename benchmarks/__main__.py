@@ -101,4 +101,5 @@ def main() -> None:
         shutil.rmtree(work)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Segments as FLAC: 16-bit mono, with timings and comments in a VORBIS_COMMENT block.
+"""Segments as FLAC: 16-bit mono, with timings, warnings and comments in a VORBIS_COMMENT block.
 
 libsndfile encodes the frames; it takes no comments but its own few, so the block is written
 here as RFC 9639, sections 8.1 and 8.6, has it. Its vendor string is ours, hence the bytes do
@@ -11,9 +11,11 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -29,8 +31,14 @@ COMPRESSION = 0.5
 #: The comment that holds the timings: JSON of [symbol, samples] pairs.
 TIMINGS = "TIMINGS"
 
+#: The comment that holds the warnings, where there are any: a JSON list of lines.
+WARNINGS = "WARNINGS"
+
 #: What a comment may be called (RFC 9639, section 8.6), in upper case.
 NAME = re.compile(r"[ -<>-`{-}]+")
+
+#: More bytes than the metadata that libsndfile writes before the frames.
+_HEAD = 1 << 16
 
 _VENDOR = b"farm"
 _MAGIC = b"fLaC"
@@ -51,7 +59,7 @@ class _Info:
 
 
 def encode(audio: Audio, comments: Mapping[str, str]) -> bytes:
-    """Encode a signal as 16-bit mono FLAC that carries its timings and the comments.
+    """Encode a signal as 16-bit mono FLAC that carries its timings, its warnings and the comments.
 
     Samples are rounded and clipped to [-1, 1]; the same input gives the same bytes. Names of
     comments are kept in upper case.
@@ -63,19 +71,34 @@ def encode(audio: Audio, comments: Mapping[str, str]) -> bytes:
     """
     _check(audio)
     buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        to_int16(audio.samples),
-        audio.sample_rate,
-        format="FLAC",
-        subtype="PCM_16",
-        compression_level=COMPRESSION,
-    )
+    with writing(buffer, audio.sample_rate) as file:
+        file.write(to_int16(audio.samples))
     return _with_comments(buffer.getvalue(), _all_comments(audio, comments))
 
 
+def writing(file: Any, sample_rate: int) -> soundfile.SoundFile:
+    """Open a file object for 16-bit mono frames; `retag` gives it the farm's head afterwards."""
+    return soundfile.SoundFile(
+        file, "w", sample_rate, 1, "PCM_16", format="FLAC", compression_level=COMPRESSION
+    )
+
+
+def retag(source: BinaryIO, target: BinaryIO, comments: Mapping[str, str]) -> None:
+    """Copy what `writing` wrote, of any length, with these comments and no others.
+
+    Raises:
+        InvalidInput: the comments are too long.
+        OSError: the target cannot be written.
+    """
+    source.seek(0)
+    head = source.read(_HEAD)
+    target.write(_head(head, comments))
+    source.seek(_frames_at(head))
+    shutil.copyfileobj(source, target)
+
+
 def decode(data: bytes) -> tuple[Audio, dict[str, str]]:
-    """Decode what `encode` made: the signal with its timings, and the other comments.
+    """Decode what `encode` made: the signal with its timings and warnings, and the other comments.
 
     Raises:
         InvalidInput: the bytes are not a whole 16-bit mono FLAC file; length and MD5 of the
@@ -85,10 +108,11 @@ def decode(data: bytes) -> tuple[Audio, dict[str, str]]:
         comments, info = _read_metadata(data)
         samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
         timings = tuple(Timing(str(s), int(n)) for s, n in json.loads(comments.pop(TIMINGS, "[]")))
+        warnings = tuple(map(str, json.loads(comments.pop(WARNINGS, "[]"))))
     except (soundfile.LibsndfileError, ValueError, TypeError, struct.error) as error:
         raise InvalidInput(f"not a readable FLAC segment ({len(data)} bytes): {error}") from error
     _check_whole(samples, info)
-    return Audio(from_int16(samples), info.sample_rate, timings), comments
+    return Audio(from_int16(samples), info.sample_rate, timings, warnings), comments
 
 
 def _check(audio: Audio) -> None:
@@ -114,15 +138,24 @@ def _check_whole(samples: NDArray[np.int16], info: _Info) -> None:
 def _all_comments(audio: Audio, comments: Mapping[str, str]) -> dict[str, str]:
     named = {name.upper(): value for name, value in comments.items()}
     for name in named:
-        if not NAME.fullmatch(name) or name == TIMINGS:
-            raise InvalidInput(f"comment {name!r} is not allowed: ASCII without '=', not {TIMINGS}")
+        if not NAME.fullmatch(name) or name in (TIMINGS, WARNINGS):
+            raise InvalidInput(
+                f"comment {name!r} is not allowed: ASCII without '=', not {TIMINGS} or {WARNINGS}"
+            )
     if audio.timings:
         pairs = [[timing.symbol, timing.samples] for timing in audio.timings]
         named[TIMINGS] = json.dumps(pairs, ensure_ascii=False, separators=(",", ":"))
+    if audio.warnings:
+        named[WARNINGS] = json.dumps(audio.warnings, ensure_ascii=False, separators=(",", ":"))
     return named
 
 
 def _with_comments(flac: bytes, comments: Mapping[str, str]) -> bytes:
+    return _head(flac, comments) + flac[_frames_at(flac) :]
+
+
+def _head(flac: bytes, comments: Mapping[str, str]) -> bytes:
+    """Return the metadata of a FLAC file with these comments and no others."""
     blocks = [body for kind, body in _blocks(flac) if kind == _STREAMINFO]
     fields = [f"{name}={value}".encode() for name, value in sorted(comments.items())]
     parts = [_sized(_VENDOR), struct.pack("<I", len(fields)), *map(_sized, fields)]
@@ -130,7 +163,7 @@ def _with_comments(flac: bytes, comments: Mapping[str, str]) -> bytes:
     if len(comment) > _BLOCK_LIMIT:
         raise InvalidInput(f"comments of {len(comment)} bytes; FLAC holds {_BLOCK_LIMIT}")
     head = _MAGIC + _header(_STREAMINFO, blocks[0]) + blocks[0]
-    return head + _header(_COMMENT | _LAST, comment) + comment + flac[_frames_at(flac) :]
+    return head + _header(_COMMENT | _LAST, comment) + comment
 
 
 def _sized(value: bytes) -> bytes:

@@ -19,7 +19,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from farm.audio.cover import start
-from farm.audio.files import open_input, open_output
+from farm.audio.encoders import open_output
+from farm.audio.files import open_input
 from farm.audio.replacing import replacing
 from farm.errors import InvalidInput
 

@@ -32,6 +32,28 @@ def test_samples_come_back_to_the_nearest_sixteenth_bit() -> None:
     assert (back.sample_rate, back.timings) == (22_050, TIMINGS)
 
 
+def test_warnings_come_back_and_are_no_comment() -> None:
+    lines = ("the voice lacks 'ʘ'", "the voice lacks '\"'")
+    data = flac.encode(Audio(timed().samples, 22_050, TIMINGS, lines), {"A": "b"})
+    back, comments = flac.decode(data)
+    assert back.warnings == lines
+    assert comments == {"A": "b"}
+    assert flac.encode(back, comments) == data
+
+
+def test_a_segment_without_warnings_says_nothing_of_them() -> None:
+    data = flac.encode(timed(), {})
+    assert flac.decode(data)[0].warnings == ()
+    assert b"WARNINGS" not in data
+
+
+@pytest.mark.parametrize("value", ["{", "1", "null"])
+def test_warnings_that_cannot_be_read_are_refused(value: str) -> None:
+    data = flac.encode(Audio(timed().samples, 22_050), {"WARNINGZ": value})
+    with pytest.raises(InvalidInput, match="not a readable FLAC"):
+        flac.decode(data.replace(b"WARNINGZ=", b"WARNINGS="))
+
+
 def test_what_was_decoded_once_is_encoded_without_loss() -> None:
     data = flac.encode(timed(), {"x": "1"})
     audio, comments = flac.decode(data)
@@ -97,7 +119,7 @@ def test_timings_that_do_not_add_up_are_the_engines_error() -> None:
         flac.encode(Audio(np.zeros(100, np.float32), 22_050, (Timing("a", 99),)), {})
 
 
-@pytest.mark.parametrize("name", ["", "A=B", "Ä", "A\n", "TIMINGS", "timings"])
+@pytest.mark.parametrize("name", ["", "A=B", "Ä", "A\n", "TIMINGS", "timings", "Warnings"])
 def test_a_comment_that_flac_has_no_name_for_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="comment"):
         flac.encode(timed(), {name: "x"})
