@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -50,8 +50,13 @@ def speaking_lanes(ledger: Ledger) -> list[str]:
     return [lane for lane in ledger.lanes() if lane.split(".")[0] not in ("control", "audio")]
 
 
-def perform(farm: Farm, name: str) -> dict[str, Any]:
-    """Do one unit of work, if it is still to be done. Returns a few numbers for people."""
+def perform(
+    farm: Farm, name: str, spoken: Callable[[dict[str, Any]], None] = lambda _: None
+) -> dict[str, Any]:
+    """Do one unit of work, if it is still to be done. Returns a few numbers for people.
+
+    `spoken` is called with such numbers as soon as a chunk needs its device no more.
+    """
     ref, holder = parse(name), uuid.uuid4().hex
     claim = farm.ledger.claim(ref, holder)
     if claim.verdict != "go":
@@ -59,7 +64,7 @@ def perform(farm: Farm, name: str) -> dict[str, Any]:
         return {"skipped": claim.verdict}
     with _renewed(farm.ledger, ref, holder):
         try:
-            result, following = STAGES[ref.stage](Work(farm, ref, claim, holder))
+            result, following = STAGES[ref.stage](Work(farm, ref, claim, holder, spoken))
         except Lost as error:
             log.warning("%s: %s; the job is taken up again", ref, error)
             restart(farm, ref.job, ref.revision)
@@ -100,7 +105,11 @@ def _give_back(farm: Farm, ref: Ref, holder: str, error: Exception) -> None:
 
 @contextmanager
 def _renewed(ledger: Ledger, ref: Ref, holder: str) -> Iterator[None]:
-    """Renew a claim from a thread while the block runs."""
+    """Renew a claim from a thread while the block runs.
+
+    A claim that was lost is left alone and the work goes on: its end is counted once, whoever
+    comes to it first.
+    """
     over = threading.Event()
 
     def renew() -> None:
@@ -108,7 +117,9 @@ def _renewed(ledger: Ledger, ref: Ref, holder: str) -> Iterator[None]:
             if over.wait(RENEW_S):
                 return
             try:
-                ledger.renew(ref, holder)
+                if not ledger.renew(ref, holder):
+                    log.warning("%s: no claim to renew: stopped, another's, or just done", ref)
+                    return
             except Unavailable as error:
                 log.warning("%s: claim not renewed: %s", ref, error)
 

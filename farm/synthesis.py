@@ -4,7 +4,7 @@
     threads           this thread                           threads
 
 The three overlap within a chunk, so a slow store does not keep the device waiting. The call
-returns after the last put.
+returns after the last put; `Booth.spoken` is called before, when the device is free.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Booth:
     budget: int = 1
     """Padded characters a forward pass may hold; 1: one segment a pass."""
     flight: Callable[[Sequence[str]], None] = lambda _: None
-    """Called with the digests of a forward pass, before it."""
+    """Called with the digests of a forward pass, before it, and with none after the last."""
+    spoken: Callable[[Spoken], None] = lambda _: None
+    """Called after the last forward pass, while the last signals are still being stored."""
 
     def speak(self, chunk: Chunk, suspects: Mapping[str, int] | None = None) -> Spoken:
         """Speak what is not in the store yet.
@@ -87,6 +89,10 @@ class Booth:
                     puts.append(pool.submit(self._keep, segment, outcome, errors))
                     if len(puts) >= UNSTORED:
                         puts.popleft().result()
+            spoken.hits = len(chunk.segments) - spoken.misses
+            if spoken.misses:
+                self.flight([])
+            self.spoken(spoken)
             for put in puts:
                 put.result()
         spoken.failures = [
@@ -94,7 +100,6 @@ class Booth:
             for segment, item in zip(chunk.segments, chunk.items, strict=True)
             if segment.digest in errors
         ]
-        spoken.hits = len(chunk.segments) - spoken.misses
         return spoken
 
     def _run(

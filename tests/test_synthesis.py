@@ -17,7 +17,7 @@ from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Chunk, Prosody, Segment, Voice
 from farm.storage import Store
 from farm.storage.local import LocalStore
-from farm.synthesis import ATTEMPTS, UNSTORED, Booth
+from farm.synthesis import ATTEMPTS, UNSTORED, Booth, Spoken
 from tests.running import tone
 
 VOICE = tone()
@@ -200,7 +200,31 @@ def test_each_pass_is_announced_before_it(engine: Watched, store: LocalStore) ->
     booth(engine, store).speak(chunk("Two."))
     engine.passes.clear()
     booth(engine, store, flight=flight).speak(chunk("One.", "Two.", "Three."))
-    assert announced == [([segment("One.").digest], 0), ([segment("Three.").digest], 1)]
+    passes = [([segment("One.").digest], 0), ([segment("Three.").digest], 1)]
+    assert announced == [*passes, ([], 2)]
+
+
+def test_the_device_is_said_to_be_free_before_the_last_signal_is_stored(
+    engine: Watched, store: LocalStore
+) -> None:
+    heard: list[tuple[int, int, int, list[str]]] = []
+
+    class Late(LocalStore):
+        def put(self, key: str, data: bytes, **how: Any) -> bool:
+            assert said.wait(5)
+            return super().put(key, data, **how)
+
+    def spoken(so_far: Spoken) -> None:
+        stored = list(store.list("segments/"))
+        heard.append((so_far.segments, so_far.hits, so_far.misses, stored))
+        said.set()
+
+    said = threading.Event()
+    late = Late(store.root)
+    done = booth(engine, late, spoken=spoken).speak(chunk("One.", "Two.", "One."))
+    assert heard == [(3, 1, 2, [])]
+    assert (done.segments, done.hits, done.misses) == (3, 1, 2)
+    assert len(list(store.list("segments/"))) == 2
 
 
 def test_suspects_run_alone_after_all_others(engine: Watched, store: LocalStore) -> None:
@@ -210,7 +234,7 @@ def test_suspects_run_alone_after_all_others(engine: Watched, store: LocalStore)
         chunk("One.", "Two.", "Three.", "Four."), suspects
     )
     assert engine.passes == [["Two.", "Four."], ["One."], ["Three."]]
-    assert announced == [2, 1, 1]
+    assert announced == [2, 1, 1, 0]
 
 
 def test_a_suspect_of_too_many_deaths_is_given_up_without_being_tried(

@@ -1,0 +1,46 @@
+"""A child takes its next unit while the last objects of a chunk are still being stored.
+
+So a device does not wait for a slow store between two chunks. The claim is renewed until the
+chunk is finished, whether or not its message was acknowledged before.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from farm import dispatch
+from farm.farm import Farm
+
+log = logging.getLogger(__name__)
+
+#: Units that a child has in hand at once: one that is spoken, one that is stored.
+IN_HAND = 2
+
+
+class Hands:
+    """What a child has in hand."""
+
+    def __init__(self, farm: Farm) -> None:
+        """Begin with nothing in hand."""
+        self._farm = farm
+        self._threads = ThreadPoolExecutor(IN_HAND, thread_name_prefix="unit")
+
+    def perform(self, ref: str) -> dict[str, Any]:
+        """Do one unit of work; of a chunk, return as soon as it is spoken.
+
+        Returns a few numbers for people. What fails later is logged; the claim runs out then.
+        """
+        spoken: Future[dict[str, Any]] = Future()
+        whole = self._threads.submit(dispatch.perform, self._farm, ref, spoken.set_result)
+        wait((spoken, whole), return_when=FIRST_COMPLETED)
+        if not spoken.done():
+            return whole.result()
+        whole.add_done_callback(_report)
+        return spoken.result()
+
+
+def _report(whole: Future[dict[str, Any]]) -> None:
+    if error := whole.exception():
+        log.error("a chunk that was spoken could not be finished: %s", error)
