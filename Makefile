@@ -80,7 +80,8 @@ $(BIN)/uv: requirements/uv.txt | $(BIN)/python
 	"$${pip[@]}" install --quiet --require-hashes -r requirements/uv.txt
 	touch $@
 
+# Compiled here once, not by each process of the farm: some machines tell Python to keep no bytecode.
 $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python $(UV)
-	@$(UV) pip install --python $(BIN)/python --no-deps --require-hashes -r $<
+	@$(UV) pip install --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@

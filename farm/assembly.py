@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farm.audio import files, loudness
+from farm.audio.formats import format_named
 from farm.book import subtitles
 from farm.errors import StoreUnavailable
 from farm.jobs import About, Item, Mark, Part, Passage, Spec, from_json
 from farm.storage import Store
-from farm.tape import Shelf, Tape
+from farm.tape import Notice, Shelf, Tape
 
 #: Silence before and after an item that stands for itself, in ms: ACX asks for 0.5-1 s at the
 #: head and 1-5 s at the tail of a chapter; a line of a batch is wanted bare.
@@ -49,8 +50,13 @@ class ItemRecord:
     seconds: float = 0.0
     segments: int = 0
     failed: int = 0
-    """Segments left out because they could not be spoken."""
+    """Segments left out because they could not be spoken, passages because not planned."""
     error: str = ""
+    """Why there are no files, or why a passage is not in them."""
+    warned: int = 0
+    """Segments that were spoken with something missing."""
+    warnings: tuple[Notice, ...] = ()
+    """What was missing, each once."""
     files: Mapping[str, File] = field(default_factory=dict)
     """By format; `marks` are the sentence and word marks, one JSON a line."""
 
@@ -114,8 +120,8 @@ def assemble(item: Item, passages: Iterable[tuple[Passage, Part]], bench: Bench)
     with _disk_errors(), tape:
         tape.record(passages, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
         if not tape.spoken:
-            error = "no segment could be spoken" if tape.failed else "nothing to speak"
-            return replace(_record(item, tape), error=error)
+            usual = "no segment could be spoken" if tape.failed else "nothing to speak"
+            return replace(_record(item, tape), error=tape.error or usual)
         paths = _encode(tape, bench, item)
         if marked:
             paths |= _write_marks(tape, bench, item)
@@ -125,9 +131,16 @@ def assemble(item: Item, passages: Iterable[tuple[Passage, Part]], bench: Bench)
 
 
 def _record(item: Item, tape: Tape) -> ItemRecord:
-    segments = tape.spoken + tape.failed
     return ItemRecord(
-        item.index, item.id, item.title, item.level, segments=segments, failed=tape.failed
+        item.index,
+        item.id,
+        item.title,
+        item.level,
+        segments=tape.spoken + tape.failed,
+        failed=tape.failed,
+        error=tape.error,
+        warned=tape.warned,
+        warnings=tuple(tape.notices.values()),
     )
 
 
@@ -151,7 +164,7 @@ def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, Path]:
     tags = {**tags_of(bench.spec, bench.about), "title": item.title or item.id}
     if bench.spec.kind == "book":
         tags["track"] = str(item.index + 1)
-    wanted = {name: files.format_named(name).suffix for name in formats(item, bench.spec)}
+    wanted = {name: format_named(name).suffix for name in formats(item, bench.spec)}
     paths = {name: _path(bench, item, suffix) for name, suffix in wanted.items()}
     with ExitStack() as stack:
         writers = [

@@ -151,6 +151,8 @@ class Part:
     segments: tuple[Segment, ...]
     number: int = 0
     parts: int = 1
+    error: str = ""
+    """Why there are no segments, where the passage could not be planned."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ class Failure:
 
     item: int
     text: str
+    """Of the segment; empty for an item."""
     error: str
     digest: str = ""
 

@@ -31,6 +31,7 @@ COUNTERS = [
     "hits",
     "misses",
     "failed",
+    "warned",
     "items_total",
     "items_done",
     "chunks_total",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from farm import batching, text
-from farm.errors import JobError
+from farm.errors import EngineError, JobError
 from farm.jobs import (
     Block,
     Chunk,
@@ -154,19 +154,24 @@ def plan(passages: Iterable[Passage], spec: Spec, phonemiser: Phonemiser) -> Pag
     failures: list[Failure] = []
     characters = 0
     for passage in passages:
-        item = passage.item
-        segments: tuple[Segment, ...] = ()
-        try:
-            if item.error:
-                failures.append(Failure(item.index, item.id, item.error))
-            else:
-                speaker = _speaker(item, spec, phonemiser)
-                segments = tuple(s for block in item.blocks for s in speaker.segments(block))
-        except JobError as error:
-            failures.append(Failure(item.index, item.id, str(error)))
-        characters += sum(len(segment.text) for segment in segments)
-        parts.append(Part(item.index, segments, passage.number, passage.parts))
+        part = _part(passage, spec, phonemiser)
+        if part.error:
+            failures.append(Failure(part.item, "", part.error))
+        characters += sum(len(segment.text) for segment in part.segments)
+        parts.append(part)
     return Page(tuple(parts), _chunks(parts, spec), tuple(failures), characters)
+
+
+def _part(passage: Passage, spec: Spec, phonemiser: Phonemiser) -> Part:
+    item, error = passage.item, passage.item.error
+    segments: tuple[Segment, ...] = ()
+    if not error:
+        try:
+            speaker = _speaker(item, spec, phonemiser)
+            segments = tuple(s for block in item.blocks for s in speaker.segments(block))
+        except (JobError, EngineError) as problem:
+            error = str(problem)
+    return Part(item.index, segments, passage.number, passage.parts, error)
 
 
 def _chunks(parts: list[Part], spec: Spec) -> dict[str, tuple[Chunk, ...]]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from farm import keys, planning
-from farm.audio import files
 from farm.audio.cover import is_picture
+from farm.audio.formats import FORMATS
 from farm.errors import InvalidInput
 from farm.jobs import About, Block, Head, Item, Prosody, Spec, to_json
 from farm.storage import Store
@@ -110,8 +110,8 @@ def _line_item(index: int, line: lines.Line, voices: Mapping[str, object], usual
         valid = ", ".join(sorted(voices))
         error = f"line {line.number}: unknown voice {line.voice!r}; choose one of {valid}"
         return Item(index, line.id, error=error)
-    if line.format and line.format not in files.FORMATS:
-        valid = ", ".join(files.FORMATS)
+    if line.format and line.format not in FORMATS:
+        valid = ", ".join(FORMATS)
         error = f"line {line.number}: unknown format {line.format!r}; choose one of {valid}"
         return Item(index, line.id, error=error)
     prosody = replace(usual, speed=line.speed) if line.speed else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -34,11 +34,13 @@ from farm.jobs import (
 from farm.ledger import Claim, Ref
 from farm.lifecycle import close
 from farm.storage import Store
-from farm.synthesis import Booth
+from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
 
 #: Items of a run assembled at once: a slow store should not keep the codecs waiting.
 AT_ONCE = 8
+#: Segments fetched at once for all of them: enough for 50 ms a request.
+FETCHES = 32
 #: Failures that the ledger keeps of a job at most; it counts the others.
 FAILURES = 10_000
 
@@ -54,6 +56,8 @@ class Work:
     ref: Ref
     claim: Claim
     holder: str
+    spoken: Callable[[dict[str, Any]], None] = lambda _: None
+    """Called when a chunk needs its device no more, with a few numbers for people."""
 
     @property
     def spec(self) -> Spec:
@@ -163,12 +167,16 @@ def chunk(work: Work) -> Outcome:
         scope=spec.owner,
         device=farm.device,
         flight=lambda digests: farm.ledger.flight(ref, work.holder, digests),
+        spoken=lambda spoken: work.spoken(_numbers(farm, spoken)),
     )
-    spoken = asdict(booth.speak(wanted, work.claim.suspects))
+    spoken = booth.speak(wanted, work.claim.suspects)
     shares = [asdict(share) for share in wanted.shares]
-    refs = farm.ledger.finish(ref, spoken | {"shares": shares})
-    failed = len(spoken.pop("failures"))
-    return spoken | {"failed": failed, "device": farm.device}, refs
+    return _numbers(farm, spoken), farm.ledger.finish(ref, asdict(spoken) | {"shares": shares})
+
+
+def _numbers(farm: Farm, spoken: Spoken) -> dict[str, Any]:
+    numbers = asdict(spoken)
+    return numbers | {"failed": len(numbers.pop("failures")), "device": farm.device}
 
 
 @lru_cache(maxsize=4)
@@ -179,10 +187,13 @@ def _chunks(store: Store, key: str, attempt: str) -> list[bytes]:  # noqa: ARG00
 def items(work: Work) -> Outcome:
     """Assemble a run of items, several at once, and write the record of it."""
     farm, ref = work.farm, work.ref
-    with tempfile.TemporaryDirectory(prefix="farm-items-") as name:
-        bench = _bench(work, Path(name))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            records = list(pool.map(lambda item: _assemble(work, bench, *item), ref.items))
+    with (
+        tempfile.TemporaryDirectory(prefix="farm-items-") as name,
+        ThreadPoolExecutor(FETCHES) as fetching,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        bench = _bench(work, Path(name), fetching)
+        records = list(pool.map(lambda item: _assemble(work, bench, *item), ref.items))
     # The whole key: after a restart, what an earlier attempt was still writing counts too.
     key = work.output_key(f"runs/{ref.items[0][0]:06d}.jsonl")
     farm.store.put(key, _lines(records))
@@ -190,12 +201,13 @@ def items(work: Work) -> Outcome:
     return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, key)
 
 
-def _bench(work: Work, folder: Path) -> Bench:
+def _bench(work: Work, folder: Path, fetching: Executor) -> Bench:
     spec = work.spec
     failures = work.farm.ledger.failures(work.ref.job, 0, FAILURES)
     shelf = Shelf(
         store=work.farm.store,
         key=lambda segment: _segment_key(spec, segment),
+        pool=fetching,
         failed=frozenset(row["digest"] for row in failures),
         all_failed=len(failures) < FAILURES,
     )
@@ -261,7 +273,8 @@ def package(work: Work) -> Outcome:
     spoken = any(record.files for record in records)
     state = State.COMPLETED if spoken else State.FAILED
     error = "" if spoken else next((r.error for r in records if r.error), "nothing was spoken")
-    close(farm, ref.job, ref.revision, state, error, {"seconds": seconds})
+    warned = sum(record.warned for record in records)
+    close(farm, ref.job, ref.revision, state, error, {"seconds": seconds, "warned": warned})
     return {"state": state.value, "audio_s": seconds}, []
 
 

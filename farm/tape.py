@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -28,6 +28,8 @@ AHEAD = 16
 BLOCK = 65_536
 #: Bytes of a signal, and of its marks, that are held in memory before they go to disk.
 IN_MEMORY = 2 << 20
+#: Different warnings that an item's record quotes; their segments are all counted.
+NOTICES = 20
 
 T = TypeVar("T")
 
@@ -37,11 +39,23 @@ class Lost(StoreUnavailable):
 
 
 @dataclass(frozen=True)
+class Notice:
+    """A warning about some of an item's segments: they were spoken, but not all of their text."""
+
+    message: str
+    text: str
+    """Of the first of them."""
+    segments: int = 1
+
+
+@dataclass(frozen=True)
 class Shelf:
     """Where the stored segments of a job are."""
 
     store: Store
     key: Callable[[Segment], str]
+    pool: Executor
+    """Fetches for all items that are assembled at once."""
     failed: frozenset[str] = frozenset()
     """Digests that could not be spoken."""
     all_failed: bool = True
@@ -76,7 +90,13 @@ class Tape:
         self.spoken = 0
         """Segments joined."""
         self.failed = 0
-        """Segments left out because they could not be spoken."""
+        """Segments left out because they could not be spoken, passages because not planned."""
+        self.error = ""
+        """Why the first passage that could not be planned could not."""
+        self.warned = 0
+        """Segments joined that came with a warning."""
+        self.notices: dict[str, Notice] = {}
+        """By message, in the order of the text."""
         self.loudness = loudness.Loudness(-np.inf, -np.inf)
         self._shelf = shelf
         where = str(folder)
@@ -133,21 +153,40 @@ class Tape:
             at += joining.resampled_length(samples, rate, self.sample_rate)
             at += joining.count(pause, self.sample_rate)
             self.spoken += 1
+            self._note(segment, audio)
             yield audio, pause
+
+    def _note(self, segment: Segment, audio: Audio) -> None:
+        """Count a segment's warnings."""
+        self.warned += bool(audio.warnings)
+        for message in audio.warnings:
+            if notice := self.notices.get(message):
+                self.notices[message] = replace(notice, segments=notice.segments + 1)
+            elif len(self.notices) < NOTICES:
+                self.notices[message] = Notice(message, segment.text)
 
     def _fetched(
         self, passages: Iterable[tuple[Passage, Part]]
     ) -> Iterator[tuple[Passage, Segment, Audio]]:
         """Fetch segments, a few ahead of the one that is needed."""
-        wanted = ((passage, segment) for passage, part in passages for segment in part.segments)
-        with ThreadPoolExecutor(AHEAD) as pool:
-            ahead: deque[tuple[Passage, Segment, Future[Audio | None]]] = deque()
-            for passage, segment in wanted:
-                ahead.append((passage, segment, pool.submit(self._shelf.fetch, segment)))
-                if len(ahead) > AHEAD:
-                    yield from self._found(*ahead.popleft())
-            for row in ahead:
-                yield from self._found(*row)
+        ahead: deque[tuple[Passage, Segment, Future[Audio | None]]] = deque()
+        for passage, segment in self._wanted(passages):
+            ahead.append((passage, segment, self._shelf.pool.submit(self._shelf.fetch, segment)))
+            if len(ahead) > AHEAD:
+                yield from self._found(*ahead.popleft())
+        for row in ahead:
+            yield from self._found(*row)
+
+    def _wanted(
+        self, passages: Iterable[tuple[Passage, Part]]
+    ) -> Iterator[tuple[Passage, Segment]]:
+        """Yield every segment with its passage; note the passages that could not be planned."""
+        for passage, part in passages:
+            if part.error:
+                self.failed += 1
+                self.error = self.error or part.error
+            for segment in part.segments:
+                yield passage, segment
 
     def _found(
         self, passage: Passage, segment: Segment, future: Future[Audio | None]

@@ -4,6 +4,7 @@ import io
 import tracemalloc
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,7 @@ class Desk:
         self.folder = folder / "work"
         self.folder.mkdir()
         self.engine = load(VOICE, folder, "cpu")
+        self.pool = ThreadPoolExecutor(4)
 
     def plan(self, item: Item, spec: Spec) -> list[tuple[Passage, Part]]:
         passage = Passage(item)
@@ -66,7 +68,7 @@ class Desk:
         return spoken
 
     def bench(self, spec: Spec, attempt: str = "a", **shelf: Any) -> Bench:
-        held = Shelf(self.store, segment_key, **shelf)
+        held = Shelf(self.store, segment_key, self.pool, **shelf)
         return Bench(
             spec,
             About("The Book", "A. Writer"),
@@ -84,8 +86,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    with desk.pool:
+        yield desk
 
 
 def samples(data: bytes) -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -262,6 +266,26 @@ def test_an_item_of_which_nothing_could_be_spoken_is_an_error(desk: Desk) -> Non
     record = assemble(source, pairs, desk.bench(job, failed=failed))
     assert record.error == "no segment could be spoken"
     assert (record.segments, record.failed, record.files) == (4, 4, {})
+
+
+def test_a_passage_that_could_not_be_planned_is_missed_and_the_others_are_spoken(
+    desk: Desk,
+) -> None:
+    job, source = spec(), item(*WORDS)
+    (first,) = desk.plan(replace(source, blocks=source.blocks[:1]), job)
+    desk.speak([first])
+    missed = Passage(replace(source, blocks=source.blocks[1:]), 1, 2), Part(3, (), 1, 2, "no rules")
+    record = assemble(source, [first, missed, missed], desk.bench(job))
+    assert set(record.files) == {"wav"}
+    assert (record.segments, record.failed, record.error) == (4, 2, "no rules")
+
+
+def test_an_item_that_could_not_be_planned_says_why(desk: Desk) -> None:
+    source = item(*WORDS)
+    record = assemble(
+        source, [(Passage(source), Part(3, (), error="no rules"))], desk.bench(spec())
+    )
+    assert (record.error, record.failed, record.files) == ("no rules", 1, {})
 
 
 @pytest.mark.parametrize("paragraphs", [(), ("* * *",), ("",)])

@@ -302,6 +302,34 @@ def test_a_claim_is_renewed_while_its_unit_is_worked_on(
     assert ends[1] > ends[0]
 
 
+def test_work_whose_claim_was_lost_ends_harmlessly_and_is_renewed_no_more(
+    farm: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(dispatch, "RENEW_S", 0.02)
+    others: list[Any] = []
+
+    def overtaken(_: Sequence[Segment]) -> None:
+        if others:
+            return
+        farm.hurry()
+        others.append(farm.farm.ledger.claim(ref, "another").verdict)
+        until_ms = farm.redis.zscore("farm:leases", str(ref))
+        time.sleep(0.2)
+        others.append(farm.redis.zscore("farm:leases", str(ref)) == until_ms)
+
+    acting(farm, overtaken)
+    farm.submit(TEXT)
+    ref = farm.until("chunk")
+    _, result = farm.step()
+    assert others == ["go", True]
+    assert (result["segments"], result["misses"]) == (3, 3)
+    said = [record.message for record in caplog.records if "no claim to renew" in record.message]
+    assert said == [f"{ref}: no claim to renew: stopped, another's, or just done"]
+    assert farm.finish() == "completed"
+    assert farm.count("segments") == 3
+    assert dispatch.perform(farm.farm, str(ref))["skipped"] in ("done", "gone")
+
+
 def test_the_window_of_a_family_follows_its_live_slots(farm: Running) -> None:
     lines = "".join(
         f'{{"id": "l{n}", "text": {json.dumps(f"Line {n}. " + LONG[:400])}}}\n' for n in range(40)

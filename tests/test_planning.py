@@ -10,8 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm import batching, planning, text
+from farm.engines import phonemiser
 from farm.errors import UnknownVoice
-from farm.jobs import Block, Item, Kind, Page, Passage, Prosody, Segment, Spec, Voice, to_json
+from farm.jobs import (
+    Block,
+    Failure,
+    Item,
+    Kind,
+    Page,
+    Passage,
+    Prosody,
+    Segment,
+    Spec,
+    Voice,
+    to_json,
+)
 from farm.ledger.ledger import PAGE_CHUNKS
 from farm.planning import PAGE_CHARACTERS, PAUSES_MS, digest, pages, plan
 from tests.running import LOW, tone
@@ -257,7 +270,7 @@ def test_an_items_own_prosody_replaces_the_jobs() -> None:
 
 def test_an_item_with_an_error_is_a_failure_beside_its_neighbours() -> None:
     page = planned(item(0, "One."), item(1, error="line 2: not JSON"), item(2, "Two."))
-    assert [(f.item, f.text, f.error) for f in page.failures] == [(1, "i1", "line 2: not JSON")]
+    assert [(f.item, f.text, f.error) for f in page.failures] == [(1, "", "line 2: not JSON")]
     assert [len(part.segments) for part in page.parts] == [1, 0, 1]
 
 
@@ -270,8 +283,20 @@ def test_an_item_that_cannot_be_planned_is_a_failure_of_its_own() -> None:
     voices = {"tone": tone(), "low": replace(LOW, engine="piper")}
     items = [Passage(item(0, "One.")), Passage(item(1, "Two.", voice="low"))]
     page = plan(items, spec(voices=voices), picky)
-    assert [(f.item, f.error) for f in page.failures] == [(1, "no phonemes")]
-    assert [len(part.segments) for part in page.parts] == [1, 0]
+    assert page.failures == (Failure(1, "", "no phonemes"),)
+    assert [(len(part.segments), part.error) for part in page.parts] == [
+        (1, ""),
+        (0, "no phonemes"),
+    ]
+
+
+def test_an_item_of_an_unknown_engine_is_a_failure_of_its_own() -> None:
+    voices = {"tone": tone(), "low": replace(LOW, engine="ghost")}
+    items = [Passage(item(0, "One.")), Passage(item(1, "Two.", voice="low"))]
+    page = plan(items, spec(voices=voices), phonemiser)
+    (failure,) = page.failures
+    assert (failure.item, failure.error) == (1, page.parts[1].error)
+    assert failure.error.startswith("unknown engine 'ghost': choose one of ")
 
 
 def test_what_cannot_be_pronounced_is_no_segment() -> None:

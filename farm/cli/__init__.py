@@ -15,10 +15,10 @@ from farm.errors import FarmError
 
 #: Command to the module that has it: only the one that runs is loaded.
 COMMANDS = {
-    "demo": "speaking",
-    "say": "speaking",
-    "book": "speaking",
-    "batch": "speaking",
+    "demo": "book",
+    "say": "say",
+    "book": "book",
+    "batch": "batches",
     "up": "supervising",
     "jobs": "jobs",
     "voices": "voices",

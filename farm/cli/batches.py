@@ -1,24 +1,63 @@
-"""A batch on the command line: which voices its lines name, and its files and results."""
+"""`farm batch`: many lines, one file each, and what became of them."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+import typer
 
 from farm import keys, lifecycle
-from farm.assembly import ItemRecord
 from farm.audio.replacing import replacing
-from farm.cli.session import catalogue
-from farm.cli.watching import console, manifest, records
+from farm.cli import checking, listing
+from farm.cli.listing import Record
+from farm.cli.printing import JsonOption, print_json
+from farm.cli.session import catalogue, session
+from farm.cli.speaking import VoiceOption, follow, make_spec, out, report, summary
+from farm.cli.watching import console, manifest
 from farm.config import Settings
 from farm.errors import JobError, NotFound
 from farm.farm import Farm
+from farm.jobs import Output
 from farm.text.lines import Line, read_lines
 
 #: Lines that could not be spoken, of which the terminal hears.
 SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(batch)
+
+
+def batch(
+    lines: Annotated[Path, typer.Argument(help='JSONL: {"id","text","voice"?,"speed"?,"format"?}')],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
+    voice: VoiceOption = "",
+    format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
+    as_json: JsonOption = False,
+) -> None:
+    """Speak many lines, one file each; bad lines are listed in results.jsonl."""
+    begin = time.monotonic()
+    checking.check_options(voice, 1.0, [format])
+    content = checking.digest(lines)
+    checking.check_folder(output)
+    with session() as joined:
+        spec = make_spec(joined, "batch", lines.name, content, voice, Output(format))
+        voices = joined.pin({spec.voice, *voices_named(lines, joined.settings)})
+        record = follow(joined, replace(spec, voices=voices), lines)
+        done, failed = fetch(joined.farm, record, output)
+        if as_json:
+            print_json(report(joined.farm, record, files_in(joined.farm, record, output), begin))
+    if not as_json:
+        summary(record, output)
+        if failed:
+            out.print(f"{failed} of {done + failed} lines failed; see {output / 'results.jsonl'}")
+    raise typer.Exit(bool(failed))
 
 
 def voices_named(path: Path, settings: Settings) -> set[str]:
@@ -29,7 +68,7 @@ def voices_named(path: Path, settings: Settings) -> set[str]:
     return {voice for voice in named if voice and voice in known}
 
 
-def fetch(farm: Farm, record: Mapping[str, Any], folder: Path) -> tuple[int, int]:
+def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
     """Write every line's file and results.jsonl; return how many were spoken and how many not.
 
     The first `SHOWN` that were not are said on the terminal.
@@ -46,24 +85,30 @@ def fetch(farm: Farm, record: Mapping[str, Any], folder: Path) -> tuple[int, int
     for row in lifecycle.failures(farm, job):
         lost.setdefault(row["item"], row["error"])
     with replacing(folder / "results.jsonl") as path, path.open("w", encoding="utf-8") as results:
-        for item in records(listed):
-            spoken = bool(item.files) and not item.failed
+        for item in listed["items"]:
+            spoken = bool(item.get("files")) and not item.get("failed")
             done, failed = done + spoken, failed + (not spoken)
             row = _row(farm, item, folder, lost)
             if "error" in row and failed <= SHOWN:
                 console.print(
-                    f"{item.id}: {row['error']}", soft_wrap=True, markup=False, highlight=False
+                    f"{item['id']}: {row['error']}", soft_wrap=True, markup=False, highlight=False
                 )
             results.write(json.dumps(row, ensure_ascii=False) + "\n")
     farm.store.get_file(keys.manifest(job, listed["revision"]), folder / "manifest.json")
     return done, failed
 
 
-def _row(farm: Farm, item: ItemRecord, folder: Path, lost: dict[int, str]) -> dict[str, object]:
-    row: dict[str, object] = {"id": item.id}
-    for file in item.files.values():
-        farm.store.get_file(file.key, folder / file.name)
-        row |= {"file": file.name, "seconds": file.seconds}
-    if item.error or item.failed:
-        row["error"] = lost.get(item.index) or item.error
+def files_in(farm: Farm, record: Record, folder: Path) -> list[Record]:
+    """Return the files that `fetch` has written for a job, with their paths."""
+    rows = listing.outputs(manifest(farm, record["job"]))
+    return [{"path": str(folder / row["name"]), **row} for row in rows]
+
+
+def _row(farm: Farm, item: Record, folder: Path, lost: Mapping[int, str]) -> dict[str, object]:
+    row: dict[str, object] = {"id": item["id"]}
+    for file in item.get("files", {}).values():
+        farm.store.get_file(file["key"], folder / file["name"])
+        row |= {"file": file["name"], "seconds": file["seconds"]}
+    if item.get("error") or item.get("failed"):
+        row["error"] = lost.get(item["index"]) or item.get("error", "")
     return row

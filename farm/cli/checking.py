@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from farm import voices
-from farm.audio import files
+from farm.audio.formats import FORMATS, format_named
 from farm.book import subtitles
 from farm.cli.session import catalogue
 from farm.config import read_settings
 from farm.errors import InvalidInput, NotFound, StoreUnavailable
-from farm.text import documents
 
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
@@ -26,12 +25,6 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
-
-
-def check_document(path: Path) -> None:
-    """Raise `InvalidInput`, or `NotFound`, for what the farm could not read as a book."""
-    digest(path)
-    documents.read(path, path.name)
 
 
 def check_folder(folder: Path) -> None:
@@ -56,7 +49,7 @@ def check_file(path: Path) -> None:
 
 def format_of(path: Path) -> str:
     """Return the audio format that a file's name asks for."""
-    suffixes = {format_.suffix: name for name, format_ in files.FORMATS.items()}
+    suffixes = {format_.suffix: name for name, format_ in FORMATS.items()}
     if path.suffix not in suffixes:
         raise InvalidInput(f"{path.name!r}: the suffix should be one of {', '.join(suffixes)}")
     return suffixes[path.suffix]
@@ -64,7 +57,7 @@ def format_of(path: Path) -> str:
 
 def is_single(output: Path, format_: str) -> bool:
     """Whether a book is to be one file; raises `InvalidInput` where name and format disagree."""
-    audio = {each.suffix for each in files.FORMATS.values()}
+    audio = {each.suffix for each in FORMATS.values()}
     if output.suffix in audio and not output.is_dir():
         raise InvalidInput(f"{output.name!r}: a book is one .m4b, or a folder of chapters")
     if output.suffix == ".m4b" and format_ != "m4b":
@@ -79,7 +72,7 @@ def check_options(
     if not SLOWEST <= speed <= FASTEST:
         raise InvalidInput(f"speed {speed!r} is outside {SLOWEST} to {FASTEST}")
     for name in formats:
-        files.format_named(name)
+        format_named(name)
     for name in also:
         if name not in subtitles.WRITERS:
             valid = ", ".join(subtitles.WRITERS)

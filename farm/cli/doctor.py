@@ -20,7 +20,7 @@ import numpy as np
 import typer
 
 from farm import voices
-from farm.audio import files
+from farm.audio import files, formats
 from farm.cli import trying
 from farm.cli.printing import (
     Finding,
@@ -133,7 +133,7 @@ def codecs(_: Settings) -> Finding:
     tone = (0.3 * np.sin(np.linspace(0, 2 * np.pi * 44, 2400))).astype(np.float32)
     bad: list[str] = []
     with tempfile.TemporaryDirectory(prefix="farm-codecs-") as folder:
-        for name, format_ in files.FORMATS.items():
+        for name, format_ in formats.FORMATS.items():
             path = Path(folder, f"tone{format_.suffix}")
             try:
                 with files.Writer(path, name, 24_000) as writer:
@@ -143,7 +143,7 @@ def codecs(_: Settings) -> Finding:
                 bad.append(f"{name}: {type(error).__name__}: {error}")
     if bad:
         return Finding("failed", "; ".join(bad), "pip install --force-reinstall av")
-    return Finding("ok", ", ".join(files.FORMATS))
+    return Finding("ok", ", ".join(formats.FORMATS))
 
 
 def engines(_: Settings) -> Finding:

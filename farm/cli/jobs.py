@@ -23,7 +23,7 @@ JobsArgument = Annotated[
     list[str], typer.Argument(metavar="JOB", help="Ids, or the beginnings of them.")
 ]
 
-#: Outputs and failures that `show` prints; `--json` has them all.
+#: Outputs, failures and warnings that `show` prints; `--json` has them all.
 SHOWN = 20
 
 HEADINGS = ("JOB", "STATE", "KIND", "PROGRESS", "AGE", "TITLE")
@@ -51,7 +51,7 @@ def list_jobs(
 
 @app.command()
 def show(job: JobArgument, json: JsonOption = False) -> None:
-    """Show a job: its state, counts, outputs, and what could not be spoken."""
+    """Show a job: its state, counts, outputs, and what could not be spoken, or not whole."""
     with session() as joined:
         found = listing.details(joined.farm, listing.resolve(joined.farm, job))
     if json:
@@ -167,6 +167,7 @@ def print_details(found: Record, now: float) -> None:
     rows = [_output_row(file) for file in found["outputs"]]
     _print_some("outputs", rows)
     _print_some("failures", [_failure_row(lost) for lost in found["failures"]])
+    _print_some("warnings", [_warning_row(notice) for notice in found["warnings"]])
 
 
 def facts(found: Record, now: float) -> Iterator[tuple[str, str]]:
@@ -181,6 +182,8 @@ def facts(found: Record, now: float) -> Iterator[tuple[str, str]]:
     yield "segments", progress(found)
     yield "hits", f"{found['hits']} segments were stored already"
     yield "misses", f"{found['misses']} segments had to be spoken"
+    if found.get("warned"):
+        yield "warned", f"{found['warned']} segments were spoken with something missing"
     if found["rtf"] is not None:
         spent, made = found["compute_ms"] / 1000, found["audio_ms"] / 1000
         yield "spoken", f"{made:.1f} s of audio in {spent:.1f} s of compute, RTF {found['rtf']}"
@@ -196,6 +199,11 @@ def _output_row(file: Record) -> tuple[str, ...]:
 def _failure_row(lost: Record) -> tuple[str, ...]:
     text = f"{lost['text']!r}: " if lost.get("text") else ""
     return "", f"item {lost['id']}", f"{text}{lost['error']}"
+
+
+def _warning_row(notice: Record) -> tuple[str, ...]:
+    many = f" ({notice['segments']} segments)" if notice["segments"] > 1 else ""
+    return "", f"item {notice['id']}", f"{notice['text']!r}: {notice['message']}{many}"
 
 
 def _print_some(name: str, rows: list[tuple[str, ...]]) -> None:

@@ -86,11 +86,12 @@ def _own_record(farm: Farm, job: str) -> Record | None:
 
 
 def details(farm: Farm, job: str) -> Record:
-    """Return a job's record with its real-time factor, outputs and failures."""
+    """Return a job's record with its real-time factor, outputs, failures and warnings."""
     found = record(farm, job)
     listed = _manifest(farm, job)
     lost = list(_failures(listed, list(lifecycle.failures(farm, job))))
-    return {**found, "rtf": rtf(found), "outputs": list(_outputs(listed)), "failures": lost}
+    made = {"outputs": list(outputs(listed)), "failures": lost, "warnings": _warnings(listed)}
+    return {**found, "rtf": rtf(found), **made}
 
 
 def rtf(record: Record) -> float | None:
@@ -117,7 +118,13 @@ def _failures(listed: Record, lost: list[Record]) -> Iterator[Record]:
             yield {"item": row["index"], "text": "", "error": row["error"], "id": row["id"]}
 
 
-def _outputs(listed: Record) -> Iterator[Record]:
+def _warnings(listed: Record) -> list[Record]:
+    """Return what was spoken with something missing, by item."""
+    rows = [(row, notice) for row in listed["items"] for notice in row.get("warnings", ())]
+    return [{"item": row["index"], "id": row["id"], **notice} for row, notice in rows]
+
+
+def outputs(listed: Record) -> Iterator[Record]:
     """Yield every file of a manifest: the package first, then item by item."""
     for format_, file in listed["package"].items():
         yield {"item": None, "format": format_, **file}

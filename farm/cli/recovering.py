@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from farm import lifecycle
+from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
 
 
@@ -13,7 +14,11 @@ def register(app: typer.Typer) -> None:
     app.command()(recover)
 
 
-def recover() -> None:
+def recover(json: JsonOption = False) -> None:
     """Take up unfinished jobs that Redis has lost (the control process does so by itself)."""
     with session() as joined:
-        typer.echo(f"took up {lifecycle.recover(joined.farm)} jobs")
+        taken = lifecycle.recover(joined.farm)
+    if json:
+        print_json({"taken_up": taken})
+    else:
+        typer.echo(f"took up {taken} jobs")

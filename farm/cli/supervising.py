@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from farm.cli.ending import until_told
+from farm.cli.printing import JsonOption, print_json
 from farm.config import read_settings
 from farm.embedded import Supervisor
 from farm.errors import Conflict
@@ -16,13 +19,16 @@ def register(app: typer.Typer) -> None:
     app.command(hidden=True)(supervise)
 
 
-def up() -> None:
+def up(json: JsonOption = False) -> None:
     """Run an embedded farm here until Ctrl-C."""
     settings = read_settings()
     supervisor = Supervisor(settings, stay=True, over=until_told())
 
     def ready() -> None:
-        typer.echo(f"the farm runs in {supervisor.home}; Ctrl-C stops it")
+        if json:
+            print_json({"home": str(supervisor.home), "store": settings.store, "pid": os.getpid()})
+        else:
+            typer.echo(f"the farm runs in {supervisor.home}; Ctrl-C stops it")
 
     if not supervisor.run(ready):
         raise Conflict(f"a farm runs in {supervisor.home} already; commands will join it")

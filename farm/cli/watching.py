@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from farm import keys, lifecycle
-from farm.assembly import File, ItemRecord
-from farm.errors import JobError, NotFound, Unavailable
+from farm.engines import FAMILIES
+from farm.errors import JobError, Unavailable
 from farm.farm import Farm
-from farm.jobs import State, from_json
+from farm.jobs import State
 
 #: Seconds between two looks at a job.
 LOOK_S = 0.25
@@ -24,6 +24,8 @@ LOOK_S = 0.25
 PATIENCE_S = 8.0
 #: Seconds between two looks whether Redis can write.
 CHECK_S = 5.0
+#: Seconds without an event after which a command looks for workers; a cold farm starts in fewer.
+ALONE_S = 15.0
 
 console = Console(stderr=True, highlight=False)
 
@@ -56,6 +58,17 @@ def follow(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
     return record
 
 
+def since(before: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Return a job's record with `misses` counted from an earlier record of the same run.
+
+    What was spoken before that is a hit. An empty record, or one of another run, changes nothing.
+    """
+    misses = before.get("misses", 0) if before.get("begun") == record.get("begun") else 0
+    if not misses:
+        return record
+    return {**record, "misses": record["misses"] - misses, "hits": record["hits"] + misses}
+
+
 class _Patience:
     """Follows a job's events: units that wait for the world, and whether anything gets done."""
 
@@ -63,6 +76,7 @@ class _Patience:
         """Begin after what has happened already: it may be mended."""
         self._farm, self._job = farm, job
         self._after, self._since, self._checked = "0", 0.0, 0.0
+        self._stirred, self._told = time.monotonic(), False
         for self._after, _, _ in farm.ledger.events(job):
             pass
 
@@ -72,13 +86,31 @@ class _Patience:
             self._farm.ledger.check()  # otherwise no worker could say why it waits
             self._checked = time.monotonic()
         for id_, type_, data in self._farm.ledger.events(self._job, self._after):
-            self._after = id_
+            self._after, self._stirred = id_, time.monotonic()
             if type_ != "waiting":
                 self._since = 0.0
             elif not self._since:
                 self._since = time.monotonic()
             elif time.monotonic() - self._since > PATIENCE_S:
                 raise Unavailable(f"{data['reason']} (job {self._job} waits, and can go on later)")
+        if not self._told and time.monotonic() - self._stirred > ALONE_S:
+            self._stirred = time.monotonic()
+            self._tell_of_missing_workers()
+
+    def _tell_of_missing_workers(self) -> None:
+        """Say once which family, of those that the job needs, has no worker."""
+        engines = {voice.engine for voice in self._farm.spec(self._job).voices.values()}
+        families = sorted({FAMILIES[engine] for engine in engines & FAMILIES.keys()})
+        missing = [each for each in ("cpu", *families) if not self._farm.ledger.slots(each)]
+        for family in missing[:1]:
+            console.print(
+                f"waiting: no worker of family {family!r} is running; start one with 'farm worker "
+                f"--family {family}' (an embedded farm starts its own: see its "
+                f"logs/worker-{family}.log)",
+                soft_wrap=True,
+                markup=False,
+            )
+            self._told = True
 
 
 @contextmanager
@@ -116,21 +148,8 @@ def manifest(farm: Farm, job: str) -> dict[str, Any]:
     return dict(json.loads(farm.store.get(key)))
 
 
-def records(listed: dict[str, Any]) -> Iterator[ItemRecord]:
-    """Yield a manifest's items."""
-    for row in listed["items"]:
-        yield from_json(ItemRecord, json.dumps(row))
-
-
-def package_file(listed: dict[str, Any], name: str) -> File:
-    """Return a file of the package, or raise `NotFound`."""
-    if name not in listed["package"]:
-        raise NotFound(f"job {listed['job']} made no {name}")
-    return File(**listed["package"][name])
-
-
-def fetch(farm: Farm, file: File, path: Path) -> Path:
-    """Write an output to a local file."""
+def fetch(farm: Farm, file: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Write an output of a manifest to a local file; return it with its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    farm.store.get_file(file.key, path)
-    return path
+    farm.store.get_file(file["key"], path)
+    return {"path": str(path), **file}

@@ -31,7 +31,8 @@ class Engine(ABC):
         """Speak all segments in one forward pass, in the order given.
 
         Returns one `Audio` per segment at `self.sample_rate` Hz, cut to its own length (no
-        padding of the batch). The samples are a function of the segment's digest.
+        padding of the batch). The samples are a function of the segment's digest. What the voice
+        has no sound for is left out with one of the signal's warnings, never in silence.
 
         Raises:
             OutOfMemory: the batch did not fit; the caller may halve it.

@@ -16,7 +16,6 @@ noise parameters above 0 the same segment differs from run to run, and the first
 from __future__ import annotations
 
 import json
-import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -37,8 +36,6 @@ from farm.engines.base import Engine
 from farm.engines.sessions import mapped, open_session
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class Piper(Engine):
@@ -66,7 +63,8 @@ class Piper(Engine):
         return [self._speak(segment) for segment in segments]
 
     def _speak(self, segment: Segment) -> Audio:
-        feeds = self._feeds(segment)
+        phonemes, missing = self._pronounced(segment.text)
+        feeds = self._feeds(phonemes, segment.prosody)
         with mapped(f"cannot speak {segment.text!r}"):
             signal, *others = self._session.run(None, feeds)
         samples = np.asarray(signal, np.float32).reshape(-1)
@@ -76,29 +74,28 @@ class Piper(Engine):
         if timings:
             samples = _cut(samples, sum(timing.samples for timing in timings), segment.text)
         gain = np.float32(10 ** (segment.prosody.volume / 20))
-        return Audio(np.clip(samples * gain, -1, 1), self.sample_rate, timings)
+        warnings = tuple(f"the voice lacks {symbol!r}" for symbol in missing)
+        return Audio(np.clip(samples * gain, -1, 1), self.sample_rate, timings, warnings)
 
-    def _feeds(self, segment: Segment) -> dict[str, NDArray[Any]]:
-        ids = self._ids(segment.text)
+    def _feeds(self, phonemes: list[str], prosody: Prosody) -> dict[str, NDArray[Any]]:
+        ids = self._piper.phonemes_to_ids(phonemes)
         feeds: dict[str, NDArray[Any]] = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
-            "scales": self._scales(segment.prosody),
+            "scales": self._scales(prosody),
         }
-        speaker = self._speaker(segment.prosody.speaker)
+        speaker = self._speaker(prosody.speaker)
         if self._chooses_speaker:
             feeds["sid"] = np.array([speaker], np.int64)
         return feeds
 
-    def _ids(self, text: str) -> list[int]:
+    def _pronounced(self, text: str) -> tuple[list[str], list[str]]:
+        """Phonemes of a text that the voice has, in order, and those that it lacks, each once."""
         phonemes = self._phonemes(text)
         known = [symbol for symbol in phonemes if symbol in self._config.phoneme_id_map]
         if not any(unicodedata.category(symbol[0])[0] in "LN" for symbol in known):
             raise EngineError(f"nothing to pronounce in {text!r}")
-        if len(known) < len(phonemes):
-            missing = sorted(set(phonemes) - set(known))
-            _LOGGER.warning("voice %s lacks %s, needed by %r", self._voice.id, missing, text)
-        return self._piper.phonemes_to_ids(known)
+        return known, sorted(set(phonemes) - set(known))
 
     def _phonemes(self, text: str) -> list[str]:
         """Phonemes of a text; sentences that espeak sees in it are joined by a space."""

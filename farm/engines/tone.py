@@ -9,6 +9,7 @@ misbehave; they are not spoken:
     [[crash]]     the process dies at once (SIGKILL)
     [[hang]]      the call does not return for an hour
     [[slow 0.5]]  the call takes so many seconds longer
+    [[lack]]      the signal comes with a warning
 
 Voice parameters: `seconds_per_audio_second` (compute per second of audio, default 0) and `busy`
 (1: spend it computing, 0: asleep; default 0).
@@ -37,7 +38,7 @@ CHARACTER_S = 0.06
 #: Peak of the tone at volume 0 dB.
 PEAK = 0.25
 
-_MARKER = re.compile(r"\s*\[\[(fail|oom|crash|hang|slow)(?:\s+(\d+(?:\.\d+)?))?\]\]")
+_MARKER = re.compile(r"\s*\[\[(fail|oom|crash|hang|slow|lack)(?:\s+(\d+(?:\.\d+)?))?\]\]")
 _HANG_S = 3600.0
 
 
@@ -69,7 +70,8 @@ class Tone(Engine):
         wave = np.sin(2 * np.pi * hertz / self.sample_rate * np.arange(ends[-1]))
         samples = np.clip(PEAK * 10 ** (prosody.volume / 20) * wave, -1, 1).astype(np.float32)
         timings = tuple(Timing(*pair) for pair in zip(text, lengths, strict=True))
-        return Audio(samples, self.sample_rate, timings)
+        warnings = ("the voice lacks '[[lack]]'",) if "[[lack]]" in segment.text else ()
+        return Audio(samples, self.sample_rate, timings, warnings)
 
 
 def _hertz(digest: str) -> float:

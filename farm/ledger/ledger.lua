@@ -34,7 +34,7 @@
 -- sent:<lane>              zset    ref -> when its message was sent, ms
 -- leases                   zset    ref -> when its claim ends, ms
 -- claim:<ref>              hash    holder, flight (digests), tries
--- slots:<family>           zset    worker/children -> when it is forgotten, s
+-- slots:<family>           zset    worker/children (of cpu, too) -> when it is forgotten, s
 
 local P = KEYS[1]
 local LEASE_MS = 15000

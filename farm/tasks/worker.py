@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import threading
 import warnings
 from typing import Any
 
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
+from celery.worker import state
 
-from farm import dispatch
 from farm.config import Settings
 from farm.errors import Unavailable
-from farm.farm import Farm
 from farm.ledger import Ledger
 from farm.processes import die_with_parent
 from farm.tasks.app import TASK_NAMES, create_celery, create_farm
+from farm.tasks.overlap import Hands
 
 #: Seconds between two signs of life of a worker.
 BEAT_S = 5.0
@@ -28,24 +29,29 @@ def run_worker(settings: Settings, family: str, slots: int) -> int:
     """Serve a family's queues, or those of `cpu` (control and audio), until told to stop."""
     name = f"{family}-{os.getpid()}"
     _tie_children_to_parent()
-    if family != "cpu":
-        _beat(settings, family, slots, name)
+    _beat(settings, family, slots, name)
     # In a container everybody is root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    create_worker(settings).worker_main(worker_arguments(family, slots, name))
-    return 0
+    # Not by way of Celery's own command line, whose import takes half as long as the whole start.
+    create_worker(settings).Worker(**worker_options(family, slots, name)).start()
+    # Celery counts Ctrl-C as a failure; here only an end that nobody asked for is one.
+    return int(state.should_stop is None and state.should_terminate is None)
 
 
-def worker_arguments(family: str, slots: int, name: str) -> list[str]:
-    """Return Celery's arguments for a worker of a family, or of `cpu`: control and audio."""
+def worker_options(family: str, slots: int, name: str) -> dict[str, Any]:
+    """Return Celery's options of a worker of a family, or of `cpu`: control and audio."""
     lanes = ("control", "audio") if family == "cpu" else (f"tts.{family}",)
-    queues = [f"{lane}{now}" for now in (".now", "") for lane in lanes]
-    return [
-        *("--quiet", "worker"),
-        *("--pool", "prefork", "--concurrency", str(slots), "--prefetch-multiplier", "1"),
-        *("--queues", ",".join(queues), "--hostname", f"{name}@%h"),
-        *("--without-gossip", "--without-mingle", "--loglevel", "WARNING"),
-    ]
+    return {
+        "hostname": f"{name}@{socket.gethostname()}",
+        "pool": "prefork",
+        "concurrency": slots,
+        "prefetch_multiplier": 1,
+        "queues": [f"{lane}{now}" for now in (".now", "") for lane in lanes],
+        "without_gossip": True,
+        "without_mingle": True,
+        "loglevel": "WARNING",
+        "quiet": True,
+    }
 
 
 def _tie_children_to_parent() -> None:
@@ -79,18 +85,18 @@ def _beat(settings: Settings, family: str, slots: int, name: str) -> None:
 
 
 def create_worker(settings: Settings) -> Celery:
-    """Make the app with one task per stage; each child has a hold on the farm of its own."""
+    """Make the app with one task per stage; each child has its own hands on the farm."""
     app = create_celery(settings)
-    farms: dict[int, Farm] = {}
+    children: dict[int, Hands] = {}
 
-    def farm() -> Farm:
-        if os.getpid() not in farms:
-            farms.clear()
-            farms[os.getpid()] = create_farm(settings, app)
-        return farms[os.getpid()]
+    def hands() -> Hands:
+        if os.getpid() not in children:
+            children.clear()
+            children[os.getpid()] = Hands(create_farm(settings, app))
+        return children[os.getpid()]
 
     def perform(ref: str, **_: str) -> dict[str, Any]:
-        return dispatch.perform(farm(), ref)
+        return hands().perform(ref)
 
     for name in TASK_NAMES.values():
         app.task(perform, name=name)

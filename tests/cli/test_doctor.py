@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from farm.audio import files
+from farm.audio import formats
 from farm.cli import doctor, services
 from farm.cli.printing import Finding, any_failed, printable
 from farm.config import Settings, read_settings
@@ -203,12 +203,12 @@ def test_a_bucket_says_whether_it_keeps_conditional_writes(
 
 
 def test_every_format_is_tried() -> None:
-    assert doctor.codecs(read_settings()) == Finding("ok", ", ".join(files.FORMATS))
+    assert doctor.codecs(read_settings()) == Finding("ok", ", ".join(formats.FORMATS))
 
 
 def test_a_format_that_cannot_be_encoded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = files.Format(".x", "audio/x", "wav", "no_such_codec", "s16")
-    monkeypatch.setattr(files, "FORMATS", {**files.FORMATS, "odd": broken})
+    broken = formats.Format(".x", "audio/x", "wav", "no_such_codec", "s16")
+    monkeypatch.setattr(formats, "FORMATS", {**formats.FORMATS, "odd": broken})
     found = doctor.codecs(read_settings())
     assert found.state == "failed"
     assert found.text.startswith("odd: ")

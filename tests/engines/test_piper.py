@@ -70,14 +70,21 @@ def test_brackets_are_text_not_phonemes(piper: Piper) -> None:
     assert symbols(piper, "The [[more]] here") == symbols(piper, "The [more] here")
 
 
-def test_phonemes_that_the_voice_lacks_are_warned_of(
+def test_phonemes_that_the_voice_lacks_are_warned_of_each_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    small = {symbol: ids for symbol, ids in DEFAULT_PHONEME_ID_MAP.items() if symbol != "ʊ"}
+    lacking = {"ʊ", "ə"}
+    small = {s: ids for s, ids in DEFAULT_PHONEME_ID_MAP.items() if s not in lacking}
     engine = load(tmp_path, config={"phoneme_id_map": small})
     with caplog.at_level(logging.WARNING):
-        assert symbols(engine, "Hello") == "^həlˈo$"
-    assert "voice tiny lacks ['ʊ'], needed by 'Hello'" in caplog.text
+        audio = speak(engine, "Hello, hello")
+    assert audio.warnings == ("the voice lacks 'ə'", "the voice lacks 'ʊ'")
+    assert [timing.symbol for timing in audio.timings] == [*"^hlˈo, hlˈo$"]
+    assert caplog.text == ""  # said where the job is reported, not a second time here
+
+
+def test_a_text_that_the_voice_has_every_phoneme_of_comes_without_a_warning(piper: Piper) -> None:
+    assert speak(piper, "Hello, world.").warnings == ()
 
 
 @pytest.mark.parametrize("text", ["...", "— “”", "-", "\u200b", "'"])

@@ -72,6 +72,13 @@ def test_a_marker_fails_its_segments_and_is_not_spoken() -> None:
     assert "".join(timing.symbol for timing in slow.timings) == "one"
 
 
+def test_a_marker_warns_of_its_segment_alone() -> None:
+    lacking, whole = tone().speak([segment("one [[lack]]"), segment("two")])
+    assert lacking.warnings == ("the voice lacks '[[lack]]'",)
+    assert "".join(timing.symbol for timing in lacking.timings) == "one"
+    assert whole.warnings == ()
+
+
 def test_memory_runs_out_in_company_only() -> None:
     with pytest.raises(OutOfMemory, match="in a batch of 2"):
         tone().speak([segment("[[oom]] a"), segment("b")])

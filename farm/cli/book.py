@@ -1,0 +1,123 @@
+"""Commands that make books: `book`, and `demo` of the sample."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farm import keys
+from farm.cli import checking, listing, watching
+from farm.cli.listing import Record
+from farm.cli.printing import JsonOption, print_json
+from farm.cli.session import Session, session
+from farm.cli.speaking import SpeedOption, VoiceOption, make_spec, out, report, run, summary
+from farm.errors import NotFound
+from farm.jobs import Output, Prosody
+from farm.text import documents
+
+SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(book)
+
+
+def book(
+    file: Annotated[Path, typer.Argument(help="EPUB, text or Markdown; `-`: standard input.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b) or folder.")],
+    voice: VoiceOption = "",
+    format: Annotated[
+        str, typer.Option(help="m4b, or one file a chapter: mp3, m4a, flac, opus, wav.")
+    ] = "",
+    also: Annotated[list[str] | None, typer.Option(help="Further formats of the chapters.")] = None,
+    subtitles: Annotated[list[str] | None, typer.Option(help="srt, vtt.")] = None,
+    speed: SpeedOption = 1.0,
+    json: JsonOption = False,
+) -> None:
+    """Make an audiobook of a document."""
+    begin, format = time.monotonic(), format or "m4b"
+    single = checking.is_single(output, format)
+    chapters = [*(also or []), *([] if format == "m4b" else [format])]
+    checking.check_options(voice, speed, chapters, subtitles or ())
+    if str(file) != "-":
+        check_document(file)
+    (checking.check_file if single else checking.check_folder)(output)
+    options = Output(
+        format="m4a" if format == "m4b" else format,
+        package="m4b" if format == "m4b" else "",
+        formats=tuple(also or ()),
+        subtitles=tuple(subtitles or ()),
+    )
+    with session() as joined:
+        record, listed = make_book(joined, file, voice, options, speed)
+        files = fetch_book(joined, listed, output)
+        if json:
+            print_json(report(joined.farm, record, files, begin))
+        else:
+            summary(record, output)
+
+
+def check_document(path: Path) -> None:
+    """Raise `InvalidInput`, or `NotFound`, for what the farm could not read as a book."""
+    checking.digest(path)
+    documents.read(path, path.name)
+
+
+def make_book(
+    joined: Session, file: Path, voice: str, options: Output, speed: float = 1.0
+) -> tuple[Record, Record]:
+    """Run a book's job; return its record and the manifest."""
+    data: bytes | Path = sys.stdin.buffer.read() if str(file) == "-" else file
+    content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else checking.digest(data)
+    spec = make_spec(
+        joined, "book", file.name, content, voice, options, prosody=Prosody(speed=speed)
+    )
+    record = run(joined, spec, data)
+    return record, watching.manifest(joined.farm, spec.id)
+
+
+def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
+    """Write a book's files: to one file with those beside it, or all of them into a folder.
+
+    Raises:
+        NotFound: the book was to be one file, and the job made none.
+    """
+    rows = list(listing.outputs(listed))
+    package = [row for row in rows if row["item"] is None]
+    if output.suffix == ".m4b":
+        if "m4b" not in listed["package"]:
+            raise NotFound(f"job {listed['job']} made no m4b")
+        paths = {row["format"]: output.with_suffix(f".{row['format']}") for row in package}
+        return [watching.fetch(joined.farm, row, paths[row["format"]]) for row in package]
+    hidden = {"marks"} | ({"m4a"} if "m4b" in listed["package"] else set())
+    wanted = package + [r for r in rows if r["item"] is not None and r["format"] not in hidden]
+    joined.farm.store.get_file(
+        keys.manifest(listed["job"], listed["revision"]), output / "manifest.json"
+    )
+    return [watching.fetch(joined.farm, row, output / row["name"]) for row in wanted]
+
+
+def demo(json: JsonOption = False) -> None:
+    """Turn the sample book into an audiobook in out/demo."""
+    begin, folder = time.monotonic(), Path("out/demo")
+    checking.check_folder(folder)
+    options = Output("m4a", "m4b", ("mp3",), ("srt", "vtt"))
+    with session() as joined:
+        record, listed = make_book(joined, SAMPLE, "", options)
+        files = fetch_book(joined, listed, folder)
+        made = report(joined.farm, record, files, begin)
+    if json:
+        print_json(made)
+        return
+    for path in sorted([*(file["path"] for file in files), str(folder / "manifest.json")]):
+        out.print(f"  {path}")
+    summary(record, folder)
+    out.print(f"{record['seconds'] / made['elapsed_s']:.0f} times real time, all told")

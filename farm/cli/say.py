@@ -1,0 +1,51 @@
+"""`farm say`: one text into a file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from farm.cli import checking, watching
+from farm.cli.printing import JsonOption, print_json
+from farm.cli.session import session
+from farm.cli.speaking import SpeedOption, VoiceOption, make_spec, report, run, summary
+from farm.errors import InvalidInput
+from farm.jobs import Output, Prosody
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(say)
+
+
+def say(
+    text: Annotated[str, typer.Argument(help="What to say; `-` reads standard input.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    voice: VoiceOption = "",
+    speed: SpeedOption = 1.0,
+    json: JsonOption = False,
+) -> None:
+    """Speak one text into a file."""
+    begin = time.monotonic()
+    words = sys.stdin.read() if text == "-" else text
+    if not words.strip():
+        raise InvalidInput("nothing to say: the text is empty")
+    format_ = checking.format_of(output)
+    checking.check_options(voice, speed)
+    checking.check_file(output)
+    options = Output(format_)
+    with session() as joined:
+        spec = make_spec(
+            joined, "speech", output.name, words, voice, options, prosody=Prosody(speed=speed)
+        )
+        record = run(joined, spec, words.encode())
+        (item,) = watching.manifest(joined.farm, spec.id)["items"]
+        made = watching.fetch(joined.farm, item["files"][format_], output)
+        if json:
+            print_json(report(joined.farm, record, [made], begin))
+        else:
+            summary(record, output)
