@@ -35,6 +35,8 @@ _UNENDED = {
     "fr": (re.compile(r"\b(?:M|MM|Mme|Mlle)\.\s+$"), re.compile(r"\w")),
 }  # fmt: skip
 _LONGEST_ABBREVIATION = 12
+#: What closes a quotation or a title; the library lets some of them begin the next sentence.
+_CLOSERS = frozenset("」』）】》〉")
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -107,7 +109,13 @@ def _sentence_ends(window: str, language: str) -> list[int]:
     ]
     if not ends or ends[-1] != len(window):
         ends.append(len(window))
-    return ends
+    return sorted({_after_closers(window, end) for end in ends})
+
+
+def _after_closers(window: str, end: int) -> int:
+    while end < len(window) and window[end] in _CLOSERS:
+        end += 1
+    return end
 
 
 def _break(text: str, start: int, stop: int) -> tuple[int, Boundary]:

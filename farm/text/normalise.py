@@ -9,12 +9,12 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Protocol, cast
 
-from farm.text import english
+from farm.text import chinese, english, french, portuguese
 from farm.text.numerals import in_words
 
 #: Version of the front end as a whole: segments whose text it may change get new digests.
 FRONT_END = "+".join(
-    ["1", *(f"{name}-{version(name)}" for name in ("wetext", "num2words", "roman", "sentencex"))]
+    ["2", *(f"{name}-{version(name)}" for name in ("wetext", "num2words", "roman", "sentencex"))]
 )
 
 #: What a sentence may hold besides letters and still have nothing to normalise.
@@ -27,7 +27,6 @@ _UNSPOKEN = re.compile(
     r"(?<!\w)[*_]+(?=\w)|(?<=[\w.,;:!?…])[*_]+(?!\w)"
     r"|(?:(?<=\s)|^)[*_~#=•](?:\s?[*_~#=•])+(?=\s|$)|[\u00ad\u200b\u2060\ufeff]"
 )
-_SECOND = re.compile(r"(?<![\d.])2(?=[日号月])")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -41,9 +40,10 @@ _loading = threading.Lock()
 def normalise(text: str, language: str) -> str:
     """Write a sentence as it is spoken, white space collapsed.
 
-    English, Chinese and Japanese go through wetext, English with the tables of
-    `farm.text.english` before it; other languages that num2words knows get their plain numbers
-    in words; text of any further language is returned as it is. A sentence that holds nothing
+    English, Chinese and Japanese go through wetext, English and Chinese with tables of their own
+    before it (`farm.text.english`, `farm.text.chinese`); French and Portuguese are read by
+    `farm.text.romance`; other languages that num2words knows get their plain numbers in words;
+    text of any further language is returned as it is. A sentence that holds nothing
     to normalise never reaches a library. Letters keep their case, and marks stay.
     """
     return _cached(" ".join(_UNSPOKEN.sub("", text).split()), language.lower().replace("_", "-"))
@@ -53,7 +53,9 @@ def _normalise(text: str, language: str) -> str:
     primary = language.split("-")[0]
     if is_plain(text, primary):
         return text
-    return _LANGUAGES[primary](text) if primary in _LANGUAGES else in_words(text, language)
+    return (
+        _LANGUAGES[primary](text, language) if primary in _LANGUAGES else in_words(text, language)
+    )
 
 
 #: Sentences kept; at 200 bytes each a few megabytes.
@@ -66,10 +68,11 @@ def is_plain(text: str, language: str) -> bool:
         numeric = not text.isascii() and any(character.isnumeric() for character in text)
         plain = not numeric and _ENGLISH_PLAIN.fullmatch(text)
         return bool(plain) and not english.TRIGGERS.search(text)
-    return not _DIGITS.search(text)
+    grammar = _GRAMMARS.get(language)
+    return not (_DIGITS.search(text) or (grammar and grammar.triggers.search(text)))
 
 
-def _english(text: str) -> str:
+def _english(text: str, _: str) -> str:
     mended = english.before(text)
     unshielded = english.after(mended)
     if is_plain(unshielded, "en"):
@@ -77,9 +80,8 @@ def _english(text: str) -> str:
     return english.after(read_by_library(mended, "en"))
 
 
-def _chinese(text: str) -> str:
-    # The second of a month is 二日; the library counts days as it counts things: 两.
-    return read_by_library(_SECOND.sub("二", text), "zh")
+def _chinese(text: str, _: str) -> str:
+    return chinese.after(read_by_library(chinese.before(text), "zh"))
 
 
 def read_by_library(text: str, language: str) -> str:
@@ -112,8 +114,12 @@ def _load(language: str) -> _Library:
     return cast(_Library, Normalizer(lang=language, operator="tn"))
 
 
-_LANGUAGES: dict[str, Callable[[str], str]] = {
+#: Primary subtag to what reads it, given a sentence and its full language tag.
+_LANGUAGES: dict[str, Callable[[str, str], str]] = {
     "en": _english,
     "zh": _chinese,
-    "ja": functools.partial(read_by_library, language="ja"),
+    "ja": lambda text, _: read_by_library(text, "ja"),
+    "fr": french.normalise,
+    "pt": portuguese.normalise,
 }
+_GRAMMARS = {"fr": french.GRAMMAR, "pt": portuguese.GRAMMAR}

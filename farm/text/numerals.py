@@ -41,4 +41,5 @@ def _say(number: str, code: str, mark: str) -> str:
     if number.startswith("0") and number[1:].isdigit():
         return " ".join(str(num2words(int(digit), lang=code)) for digit in number)
     value = number.replace(mark, ".")
-    return str(num2words(float(value) if "." in value else int(value), lang=code))
+    words = num2words(float(value) if "." in value else int(value), lang=code)
+    return str(words).replace(",", "")  # Brazil's `mil, novecentos`: nobody pauses there.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from farm.text import FRONT_END, english, normalise
+from farm.text import FRONT_END, english, french, normalise, portuguese, romance
 from farm.text.normalise import is_plain, read_by_library
 
 HERE = Path(__file__).parent
@@ -41,7 +41,12 @@ def without_and(text: str) -> str:
 
 
 CASES = [
-    (language, *row) for language in ("en", "zh") for row in table(f"normalise_{language}.tsv")
+    *(
+        (language, *row)
+        for language in ("en", "zh", "fr")
+        for row in table(f"normalise_{language}.tsv")
+    ),
+    *((language, written, said) for language, written, said in table("normalise_pt.tsv")),
 ]
 WRONG = {(language, written): said for language, written, said in table("normalise_wrong.tsv")}
 
@@ -58,14 +63,10 @@ def test_every_case_is_said_as_the_tables_say(language: str, written: str, spoke
 
 
 def test_the_tables_are_as_long_as_promised_and_mostly_right() -> None:
-    written = {(language, row[0]) for language in ("en", "zh") for row in CASES_OF[language]}
-    assert len(CASES_OF["en"]) >= 250
-    assert len(CASES_OF["zh"]) >= 40
-    assert written.issuperset(WRONG)
+    for language, least in {"en": 250, "zh": 80, "fr": 40, "pt": 40}.items():
+        assert len({row[1] for row in CASES if row[0].startswith(language)}) >= least
+    assert {(language, written) for language, written, _ in CASES}.issuperset(WRONG)
     assert len(WRONG) <= 0.04 * len(CASES)
-
-
-CASES_OF = {language: table(f"normalise_{language}.tsv") for language in ("en", "zh")}
 
 
 @BOUNDED
@@ -99,6 +100,36 @@ def test_chinese_without_digits_bypasses_the_library_unchanged(text: str) -> Non
     if text:
         assert normalise(text, "zh") == text
         assert read_by_library(text, "zh") == text
+
+
+ROMANCE = str.split(
+    "le la de maison été où élève Il Le Ce C’est M Mme I À d'eau porte-clefs casa não ação É mil "
+    "cem São Pedro Louis chapitre século etc Sr dez sept V VI X mm km"
+)
+
+
+@BOUNDED
+@given(st.lists(st.sampled_from(ROMANCE), min_size=1, max_size=12), st.sampled_from(".?!…,—"))
+@pytest.mark.parametrize(
+    ("language", "grammar"), [("fr", french.GRAMMAR), ("pt-BR", portuguese.GRAMMAR)]
+)
+def test_plain_french_and_portuguese_are_what_the_rules_make_of_them(
+    language: str, grammar: romance.Grammar, words: list[str], mark: str
+) -> None:
+    text = " ".join(words) + mark
+    if is_plain(text, language.partition("-")[0]):
+        assert romance.speak(text, grammar, language) == text == normalise(text, language)
+
+
+@BOUNDED
+@given(st.text("0123456789 ,.-/:%€$£hHkmg°ºªeIVX&+=½M", max_size=30), st.sampled_from(["fr", "pt"]))
+@example("1,50 € 3/4 1er 14h30 1.234.567", "fr")
+@example("R$ 1.000.000,00", "pt")
+@example("0 0 0 0 000 000", "fr")
+def test_no_figures_at_all_break_french_or_portuguese_or_vanish(text: str, language: str) -> None:
+    said = normalise(text, language)
+    if any(character.isalnum() for character in text):
+        assert any(character.isalnum() for character in said)
 
 
 def through_the_library(text: str) -> str:

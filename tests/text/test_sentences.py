@@ -27,6 +27,7 @@ MISSED = {
     "It faded…| Then silence.",
     "(He was late.)| She was not.",
     "他想……|然后走了。",
+    "（他不在。）|她等着。",
     "待って……|誰だ？",
 }
 
