@@ -1,41 +1,36 @@
 """Piper voices (`.onnx` + `.onnx.json`), spoken through piper-tts's own phonemiser.
 
-The graph (OHF-Voice/piper1-gpl, `export_onnx.py`): `input` int64 [1, T] phoneme ids,
-`input_lengths` int64 [1], `scales` float32 [3] = noise, length, noise of durations, `sid`
-int64 [1] where there are several speakers; the first output is the signal. Frames per phoneme id
-are the second output, or those of the graph's one `Ceil` node, which is made an output in memory.
-
-A batch is spoken one segment after another: on a CPU a padded batch costs three times as much.
-
-Determinism: graphs without random nodes (the farm's own voice) give samples that are a function
-of the segment. VITS graphs draw noise from a generator inside the session, seeded when the
-session is made and moved on by each run (`onnxruntime.set_seed` does not reach it later): with
-noise parameters above 0 the same segment differs from run to run, and the first stored wins.
+The graph is cut in three at load (`farm.engines.split`): noise is drawn from the segment's
+digest, so the same segment has the same samples in any company, and timings of phonemes come
+with it. What cannot be cut runs whole (`farm.engines.piper_whole`): with random nodes inside, the
+same segment then differs from run to run, the first stored wins, and the log says so at load.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import unicodedata
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from piper.config import PiperConfig
 from piper.const import PAD
-from piper.patch_voice_with_alignment import add_alignment_output
 from piper.voice import PiperVoice
 
-from farm.audio import Audio, Samples, Timing
+from farm.audio import Audio, Timing
 from farm.engines.base import Engine
-from farm.engines.sessions import mapped, open_session
+from farm.engines.piper_whole import Whole
+from farm.engines.split import Reading, Split, Uncut, Utterance, seed
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Folder of the parts of a cut model, within the voice's own.
+_PARTS = ".split"
 
 
 class Piper(Engine):
@@ -50,52 +45,64 @@ class Piper(Engine):
                 f"voice {voice.id!r} says {voice.sample_rate} Hz but its config "
                 f"{self.sample_rate} Hz: pin the voice again"
             )
-        path = folder / _file(voice, "model")
         self._voice = voice
-        self._session = open_session(graph(path), f"voice {voice.id!r}", device, voice.parameters)
-        self._chooses_speaker = "sid" in {each.name for each in self._session.get_inputs()}
-        self._piper = PiperVoice(self._session, self._config, download_dir=folder)
+        self._model = _opened(voice, folder, device, self._config.hop_length)
+        others = set(self._model.extra) - {"sid"}
+        if others:
+            raise EngineError(f"voice {voice.id!r} is no Piper voice: it takes {sorted(others)}")
+        # It only turns text into phonemes and phonemes into ids: it needs no session.
+        self._piper = PiperVoice(None, self._config, download_dir=folder)
         self._symbols = _symbols(self._config.phoneme_id_map)
         self._phonemes("a")
 
     def speak(self, segments: Sequence[Segment]) -> list[Audio]:
         """Speak the segments in order; see `Engine.speak`."""
-        return [self._speak(segment) for segment in segments]
+        lines = [self._pronounced(segment) for segment in segments]
+        utterances = [
+            self._utterance(phonemes, segment)
+            for (phonemes, _), segment in zip(lines, segments, strict=True)
+        ]
+        readings = self._model.speak(utterances)
+        return [
+            self._audio(utterance, reading, segment, missing)
+            for utterance, reading, segment, (_, missing) in zip(
+                utterances, readings, segments, lines, strict=True
+            )
+        ]
 
-    def _speak(self, segment: Segment) -> Audio:
-        phonemes, missing = self._pronounced(segment.text)
-        feeds = self._feeds(phonemes, segment.prosody)
-        with mapped(f"cannot speak {segment.text!r}"):
-            signal, *others = self._session.run(None, feeds)
-        samples = np.asarray(signal, np.float32).reshape(-1)
-        if not np.isfinite(samples).all():
-            raise EngineError(f"the model gave no finite signal for {segment.text!r}")
-        timings = self._timings(feeds["input"][0].tolist(), others)
-        if timings:
-            samples = _cut(samples, sum(timing.samples for timing in timings), segment.text)
-        gain = np.float32(10 ** (segment.prosody.volume / 20))
-        warnings = tuple(f"the voice lacks {symbol!r}" for symbol in missing)
-        return Audio(np.clip(samples * gain, -1, 1), self.sample_rate, timings, warnings)
-
-    def _feeds(self, phonemes: list[str], prosody: Prosody) -> dict[str, NDArray[Any]]:
-        ids = self._piper.phonemes_to_ids(phonemes)
-        feeds: dict[str, NDArray[Any]] = {
-            "input": np.array([ids], np.int64),
-            "input_lengths": np.array([len(ids)], np.int64),
-            "scales": self._scales(prosody),
-        }
-        speaker = self._speaker(prosody.speaker)
-        if self._chooses_speaker:
-            feeds["sid"] = np.array([speaker], np.int64)
-        return feeds
-
-    def _pronounced(self, text: str) -> tuple[list[str], list[str]]:
+    def _pronounced(self, segment: Segment) -> tuple[list[str], list[str]]:
         """Phonemes of a text that the voice has, in order, and those that it lacks, each once."""
-        phonemes = self._phonemes(text)
+        spoken, own = segment.language or self._voice.language, self._voice.language
+        if _primary(spoken) != _primary(own):
+            raise EngineError(f"voice {self._voice.id!r} speaks {own!r}, not {spoken!r}")
+        phonemes = self._phonemes(segment.text)
         known = [symbol for symbol in phonemes if symbol in self._config.phoneme_id_map]
         if not any(unicodedata.category(symbol[0])[0] in "LN" for symbol in known):
-            raise EngineError(f"nothing to pronounce in {text!r}")
+            raise EngineError(f"nothing to pronounce in {segment.text!r}")
         return known, sorted(set(phonemes) - set(known))
+
+    def _utterance(self, phonemes: list[str], segment: Segment) -> Utterance:
+        noise, length, noise_w = self._scales(segment.prosody)
+        speaker = np.array(self._speaker(segment.prosody.speaker))
+        return Utterance(
+            np.array(self._piper.phonemes_to_ids(phonemes), np.int64),
+            seed(segment.digest),
+            noise,
+            length,
+            noise_w,
+            {"sid": speaker} if self._model.extra else {},
+        )
+
+    def _audio(
+        self, utterance: Utterance, reading: Reading, segment: Segment, missing: Sequence[str]
+    ) -> Audio:
+        gain = np.float32(10 ** (segment.prosody.volume / 20))
+        return Audio(
+            np.clip(reading.samples * gain, -1, 1),
+            self.sample_rate,
+            self._timings(utterance.ids, reading.frames),
+            tuple(f"the voice lacks {symbol!r}" for symbol in missing),
+        )
 
     def _phonemes(self, text: str) -> list[str]:
         """Phonemes of a text; sentences that espeak sees in it are joined by a space."""
@@ -109,7 +116,8 @@ class Piper(Engine):
             joined += [" ", *sentence] if joined else sentence
         return joined
 
-    def _scales(self, prosody: Prosody) -> NDArray[np.float32]:
+    def _scales(self, prosody: Prosody) -> tuple[float, float, float]:
+        """Return the scales of noise, length and the noise of durations."""
         if prosody.pitch:
             raise EngineError(
                 f"engine 'piper' cannot change the pitch (asked for {prosody.pitch!r} semitones): "
@@ -126,7 +134,7 @@ class Piper(Engine):
         length = float(given.get("length_scale", config.length_scale)) / prosody.speed
         noise = float(given.get("noise_scale", config.noise_scale))
         noise_w = float(given.get("noise_w", config.noise_w_scale))
-        return np.array([noise, length, noise_w], np.float32)
+        return noise, length, noise_w
 
     def _speaker(self, name: str) -> int:
         config = self._config
@@ -143,14 +151,11 @@ class Piper(Engine):
             )
         return names[name]
 
-    def _timings(self, ids: Sequence[int], outputs: Sequence[Any]) -> tuple[Timing, ...]:
+    def _timings(self, ids: NDArray[np.int64], frames: NDArray[np.int64]) -> tuple[Timing, ...]:
         """One timing per phoneme: what follows from padding counts to the phoneme before it."""
-        frames = [each for each in outputs if each.ndim > 1 and each.size == len(ids)]
-        if not frames:
-            return ()
-        samples = np.rint(frames[0].reshape(-1) * self._config.hop_length).astype(int).tolist()
         timings: list[Timing] = []
-        for number, length in zip(ids, samples, strict=True):
+        samples = (frames * self._model.hop).tolist()
+        for number, length in zip(ids.tolist() if samples else (), samples, strict=True):
             symbol = self._symbols.get(number, PAD)
             if symbol == PAD and timings:
                 timings[-1] = Timing(timings[-1].symbol, timings[-1].samples + length)
@@ -159,28 +164,21 @@ class Piper(Engine):
         return tuple(timings)
 
 
-def graph(path: Path) -> bytes:
-    """Read a model and make its durations an output, where it has them and none is yet.
-
-    Raises:
-        EngineError: there is no such file, or it is no ONNX graph with Piper's inputs.
-    """
+def _opened(voice: Voice, folder: Path, device: str, hop: int) -> Split | Whole:
+    """Open a voice's model cut in three, or whole with a warning where it then draws noise."""
+    model, what = folder / _file(voice, "model"), f"voice {voice.id!r}"
     try:
-        model = onnx.load(path)
-    except (OSError, ValueError, DecodeError) as error:
-        raise EngineError(f"{str(path)!r} is no ONNX model: {error}") from error
-    inputs = {each.name for each in model.graph.input}
-    inputs -= {each.name for each in model.graph.initializer}
-    if inputs - {"sid"} != {"input", "input_lengths", "scales"}:
-        raise EngineError(
-            f"{str(path)!r} is no Piper voice: its inputs are {sorted(inputs)}, "
-            "not input, input_lengths, scales and perhaps sid"
-        )
-    if len(model.graph.output) == 1:
-        with suppress(ValueError):  # no Ceil node, or several: a voice without timings
-            add_alignment_output(model)
-    content: bytes = model.SerializeToString()
-    return content
+        return Split(model, what, device, voice.parameters, folder / _PARTS)
+    except Uncut as reason:
+        whole = Whole(model, what, device, voice.parameters, hop)
+        if whole.noisy:
+            _LOGGER.warning(
+                "%s runs whole and is not deterministic: the same text sounds different each "
+                "time unless its noise scales are 0. Its graph cannot be cut: %s",
+                what,
+                reason,
+            )
+        return whole
 
 
 def _file(voice: Voice, role: str) -> str:
@@ -202,10 +200,6 @@ def _symbols(id_map: Mapping[str, Sequence[int]]) -> dict[int, str]:
     return {ids[0]: symbol for symbol, ids in id_map.items() if ids}
 
 
-def _cut(samples: Samples, length: int, text: str) -> Samples:
-    if len(samples) < length:
-        raise EngineError(
-            f"the durations of {text!r} say {length} samples, the model gave {len(samples)}: "
-            "check hop_length in its config"
-        )
-    return samples[:length]
+def _primary(tag: str) -> str:
+    """The language of a BCP 47 tag, without region or script."""
+    return tag.replace("_", "-").partition("-")[0].lower()

@@ -14,10 +14,12 @@ import onnx
 import pytest
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 
-from farm.engines.piper import Piper, graph
+from farm.engines.piper import Piper
+from farm.engines.piper_whole import timed
 from farm.errors import EngineError, OutOfMemory, Unavailable
 from farm.jobs import Prosody, Segment
 from tests.engines.tiny_piper import FRAMES, HOP, make_config, make_voice
+from tests.exports import copy
 
 EACH = int(FRAMES) * HOP
 
@@ -106,8 +108,8 @@ def test_a_voice_without_durations_speaks_without_timings(tmp_path: Path) -> Non
 
 def test_a_voice_that_gives_durations_already_is_taken_as_it_is(tmp_path: Path) -> None:
     make_voice(tmp_path / "plain")
-    (tmp_path / "patched.onnx").write_bytes(graph(tmp_path / "plain" / "tiny.onnx"))
-    again = onnx.load_from_string(graph(tmp_path / "patched.onnx"))
+    onnx.save(timed(tmp_path / "plain" / "tiny.onnx"), tmp_path / "patched.onnx")
+    again = timed(tmp_path / "patched.onnx")
     assert [output.name for output in again.graph.output] == ["output", "frames"]
 
 
@@ -119,8 +121,14 @@ def test_the_parameters_of_the_voice_reach_the_graph(tmp_path: Path) -> None:
     assert len(both.samples) == len(plain.samples)
 
 
-def test_noise_parameters_decide_whether_two_readings_differ(tmp_path: Path) -> None:
+def test_a_noisy_graph_that_cannot_be_cut_runs_whole_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(tmp_path)
+    assert caplog.text == ""
     still = load(tmp_path, noisy=True)
+    assert "voice 'tiny' runs whole and is not deterministic" in caplog.text
+    assert "cannot be cut: 0 outputs follow a transposed convolution" in caplog.text
     np.testing.assert_array_equal(speak(still, "Hi").samples, speak(still, "Hi").samples)
     noisy = load(tmp_path, noisy=True, parameters={"noise_scale": 0.1})
     assert not np.array_equal(speak(noisy, "Hi").samples, speak(noisy, "Hi").samples)
@@ -167,7 +175,7 @@ def test_a_single_voice_takes_no_speaker(piper: Piper) -> None:
 
 
 def test_a_signal_that_is_not_finite_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="gave no finite signal for 'Hello'"):
+    with pytest.raises(EngineError, match="voice 'tiny': the model gave no finite signal"):
         speak(load(tmp_path, broken=True), "Hello")
 
 
@@ -180,15 +188,15 @@ def test_a_wrong_hop_is_found_out_rather_than_heard(tmp_path: Path) -> None:
     assert len(shorter.samples) == sum(timing.samples for timing in shorter.timings) == 3840
 
 
-def test_what_the_runtime_refuses_is_an_engine_error_with_the_text(tmp_path: Path) -> None:
+def test_what_the_runtime_refuses_is_an_engine_error(tmp_path: Path) -> None:
     engine = load(tmp_path, parameters={"length_scale": -5.0})
-    with pytest.raises(EngineError, match="cannot speak 'Hello': "):
+    with pytest.raises(EngineError, match=r"^voice 'tiny': "):
         speak(engine, "Hello")
 
 
 def test_a_signal_too_large_for_the_machine_is_out_of_memory(tmp_path: Path) -> None:
     engine = load(tmp_path, parameters={"length_scale": 1e9})
-    with pytest.raises(OutOfMemory, match="cannot speak 'Hello': "):
+    with pytest.raises(OutOfMemory, match=r"^voice 'tiny': "):
         speak(engine, "Hello")
 
 
@@ -252,5 +260,81 @@ def test_a_language_that_espeak_does_not_know_fails_at_load(tmp_path: Path) -> N
 
 def test_a_gpu_that_is_not_there_is_unavailable_not_the_cpu(tmp_path: Path) -> None:
     voice = make_voice(tmp_path)
+    with pytest.raises(Unavailable, match="device 'cuda:99' is not there"):
+        Piper(voice, tmp_path, "cuda:99")
+
+
+def test_a_language_that_the_voice_does_not_speak_is_refused(piper: Piper) -> None:
+    def say(language: str) -> int:
+        segment = Segment("d" * 64, "Hello", "tiny", language=language)
+        return len(piper.speak([segment])[0].samples)
+
+    assert say("en") == say("en-GB") == say("EN_us") == say("")
+    with pytest.raises(EngineError, match="voice 'tiny' speaks 'en', not 'de-AT'"):
+        say("de-AT")
+    with pytest.raises(EngineError, match="speaks 'en', not 'eng'"):
+        say("eng")
+
+
+def genuine(folder: Path, name: str = "piper") -> Piper:
+    """Load a voice as piper.train exports it, with noise, of random weights."""
+    copy(name, folder)
+    voice = dataclasses.replace(
+        make_voice(folder),
+        sample_rate=22_050,
+        files={"model": "model.onnx", "config": "model.onnx.json"},
+    )
+    return Piper(voice, folder, "cpu")
+
+
+def test_a_cut_voice_says_a_digest_the_same_way_after_a_restart(tmp_path: Path) -> None:
+    before = speak(genuine(tmp_path), "Hello, world.")
+    after = speak(genuine(tmp_path), "Hello, world.")
+    np.testing.assert_array_equal(before.samples, after.samples)
+    assert before.timings == after.timings
+    assert sum(timing.samples for timing in after.timings) == len(after.samples)
+    assert "".join(timing.symbol for timing in after.timings) == "^həlˈoʊ, wˈɜːld.$"
+
+
+def test_a_cut_voice_reads_another_digest_otherwise(tmp_path: Path) -> None:
+    piper = genuine(tmp_path)
+    one, other = piper.speak([Segment(each * 64, "Hello", "tiny") for each in "ab"])
+    assert len(one.samples) != len(other.samples) or (one.samples != other.samples).any()
+
+
+def test_the_parts_of_a_cut_voice_are_kept_in_its_folder(tmp_path: Path) -> None:
+    genuine(tmp_path)
+    kept = sorted(path.name for path in (tmp_path / ".split").glob("*/*"))
+    assert kept == ["decoder.onnx", "encoder.onnx", "flow.onnx", "split.json"]
+
+
+def test_speakers_of_a_cut_voice_differ_and_may_share_a_batch(tmp_path: Path) -> None:
+    piper = genuine(tmp_path, "piper_speakers")
+    segments = [
+        Segment("d" * 64, "Hello", "tiny", Prosody(speaker=name)) for name in ("alice", "bob", "")
+    ]
+    alice, bob, default = (audio.samples for audio in piper.speak(segments))
+    np.testing.assert_array_equal(alice, default)
+    assert len(alice) != len(bob) or np.abs(alice - bob).max() > 1e-3
+    with pytest.raises(EngineError, match="no speaker 'eve'; its speakers: alice, bob, carol"):
+        speak(piper, "Hello", speaker="eve")
+
+
+def test_a_cut_voice_keeps_its_pace_and_its_level(tmp_path: Path) -> None:
+    piper = genuine(tmp_path)
+    plain, fast, loud = (
+        speak(piper, "Hello, world.", **each) for each in ({}, {"speed": 2.0}, {"volume": -6.0})
+    )
+    assert 0.4 < len(fast.samples) / len(plain.samples) < 0.8
+    np.testing.assert_allclose(loud.samples, plain.samples * 10 ** (-6 / 20), atol=1e-6)
+
+
+def test_a_cut_voice_of_another_device_is_unavailable(tmp_path: Path) -> None:
+    genuine(tmp_path)
+    voice = dataclasses.replace(
+        make_voice(tmp_path),
+        sample_rate=22_050,
+        files={"model": "model.onnx", "config": "model.onnx.json"},
+    )
     with pytest.raises(Unavailable, match="device 'cuda:99' is not there"):
         Piper(voice, tmp_path, "cuda:99")
