@@ -1,0 +1,44 @@
+"""One name for a language, whatever a model calls it."""
+
+from __future__ import annotations
+
+#: BCP 47 tag to the ISO 639-3 code (MMS) and the English name (sherpa-onnx) of a language.
+_NAMES = {
+    "af": "afr Afrikaans", "am": "amh Amharic", "ar": "ara Arabic", "bg": "bul Bulgarian",
+    "bn": "ben Bengali", "ca": "cat Catalan", "cs": "ces Czech", "cy": "cym Welsh",
+    "da": "dan Danish", "de": "deu German", "el": "ell Greek", "en": "eng English",
+    "es": "spa Spanish", "et": "est Estonian", "eu": "eus Basque", "fa": "fas Persian",
+    "fi": "fin Finnish", "fr": "fra French", "ga": "gle Irish", "gu": "guj Gujarati",
+    "ha": "hau Hausa", "he": "heb Hebrew", "hi": "hin Hindi", "hr": "hrv Croatian",
+    "hu": "hun Hungarian", "hy": "hye Armenian", "id": "ind Indonesian", "is": "isl Icelandic",
+    "it": "ita Italian", "ja": "jpn Japanese", "jv": "jav Javanese", "ka": "kat Georgian",
+    "kk": "kaz Kazakh", "km": "khm Khmer", "kn": "kan Kannada", "ko": "kor Korean",
+    "lb": "ltz Luxembourgish", "lo": "lao Lao", "lt": "lit Lithuanian", "lv": "lav Latvian",
+    "mk": "mkd Macedonian", "ml": "mal Malayalam", "mn": "mon Mongolian", "mr": "mar Marathi",
+    "ms": "msa Malay", "mt": "mlt Maltese", "my": "mya Burmese", "ne": "nep Nepali",
+    "nl": "nld Dutch", "no": "nor Norwegian", "pa": "pan Punjabi", "pl": "pol Polish",
+    "pt": "por Portuguese", "ro": "ron Romanian", "ru": "rus Russian", "sk": "slk Slovak",
+    "sl": "slv Slovenian", "so": "som Somali", "sq": "sqi Albanian", "sr": "srp Serbian",
+    "sv": "swe Swedish", "sw": "swa Swahili", "ta": "tam Tamil", "te": "tel Telugu",
+    "th": "tha Thai", "tr": "tur Turkish", "uk": "ukr Ukrainian", "ur": "urd Urdu",
+    "uz": "uzb Uzbek", "vi": "vie Vietnamese", "yo": "yor Yoruba", "yue": "yue Cantonese",
+    "zh": "cmn Chinese",
+}  # fmt: skip
+
+_TAGS = {name.lower(): tag for tag, names in _NAMES.items() for name in names.split()}
+
+
+def tag(name: str) -> str:
+    """Return the BCP 47 tag of a language as models name it: `eng`, `Chinese`, `pt-br`, `en_US`.
+
+    A name that is not known is taken for a tag.
+    """
+    first, _, region = name.replace("_", "-").partition("-")
+    first = first.split(" ")[0]
+    primary = _TAGS.get(first.lower(), first.lower())
+    return f"{primary}-{region.upper()}" if len(region) == 2 else primary
+
+
+def primary(name: str) -> str:
+    """Return the tag without its region: what decides whether a voice speaks it."""
+    return tag(name).partition("-")[0]

@@ -1,0 +1,113 @@
+"""Small VITS models with random weights, written by the real exporters and kept on disk.
+
+`export("coqui")` returns a folder with `model.onnx` and what lies beside it. A folder is made
+once, in a process of its own (the exporters import torch and warn), and found again as long as
+the makers' source and the exporters' versions stay. Where an exporter is not installed and
+nothing was made before, the test is skipped and says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+#: Module here to what else decides its exports: modules here, and packages.
+_PIPER = (("piper_train",), ("lightning", "piper-tts"))
+_COQUI = (("coqui",), ("coqui-tts", "piper-tts"))
+#: The exporter that it tries is the farm's own.
+_FORWARD = (("../../farm/export/forward_tts",), ("coqui-tts",))
+
+#: Name of an export to its maker's module here, the modules that it builds on, and packages.
+EXPORTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "forward_tts": ("forward_tts", *_FORWARD),
+    "forward_tts_convolutions": ("forward_tts", *_FORWARD),
+    "forward_tts_speakers": ("forward_tts", *_FORWARD),
+    "mms": ("mms", (), ("transformers",)),
+    "mms_deterministic": ("mms", (), ("transformers",)),
+    "mms_phonemes": ("mms", (), ("transformers",)),
+    "mms_uroman": ("mms", (), ("transformers",)),
+    "coqui": ("coqui", (), ("coqui-tts",)),
+    "coqui_deterministic": ("coqui", (), ("coqui-tts",)),
+    "coqui_languages": ("coqui", (), ("coqui-tts",)),
+    "coqui_phonemes": ("coqui", (), ("coqui-tts",)),
+    "coqui_speakers": ("coqui", (), ("coqui-tts",)),
+    "piper": ("piper_train", (), ("lightning", "piper-tts")),
+    "piper_speakers": ("piper_train", (), ("lightning", "piper-tts")),
+    "sherpa_characters": ("sherpa", *_PIPER),
+    "sherpa_coqui": ("sherpa", *_COQUI),
+    "sherpa_english": ("sherpa", *_PIPER),
+    "sherpa_icefall": ("sherpa", *_PIPER),
+    "sherpa_jieba": ("sherpa", *_PIPER),
+    "sherpa_piper": ("sherpa", *_PIPER),
+    "sherpa_speakers": ("sherpa", *_PIPER),
+    "yourtts": ("yourtts", ("your_voices",), ("coqui-tts",)),
+}
+
+#: What every exporter is built on.
+_BASE = ("torch", "onnx")
+
+
+def export(name: str) -> Path:
+    """Return the folder of an export, made now if need be; skip the test if it cannot be made."""
+    module, others, needs = EXPORTS[name]
+    folder = _cache() / f"{name}-{_digest((module, *others), needs)}"
+    if not folder.exists():
+        missing = [each for each in (*_BASE, *needs) if not _version(each)]
+        if missing:
+            pytest.skip(f"export {name!r} needs {', '.join(missing)}: make setup EXTRAS=all")
+        _make(module, name, folder)
+    return folder
+
+
+def copy(name: str, folder: Path) -> Path:
+    """Copy an export's files into a folder, which a test may then change; return the folder."""
+    shutil.copytree(export(name), folder, dirs_exist_ok=True)
+    return folder
+
+
+def _make(module: str, name: str, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as making:
+        made = Path(making) / "made"
+        made.mkdir()
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", f"tests.exports.{module}", name, str(made)],
+            cwd=_HERE.parents[1],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if run.returncode:
+            raise RuntimeError(f"the maker of {name!r} failed:\n{run.stdout}{run.stderr}")
+        if not folder.exists():
+            made.rename(folder)
+
+
+def _cache() -> Path:
+    default = Path.home() / ".cache" / "farm-tests"
+    return Path(os.environ.get("FARM_TEST_CACHE", default)) / "exports"
+
+
+def _digest(modules: tuple[str, ...], needs: tuple[str, ...]) -> str:
+    """A digest of the makers' source and of the versions of what they import."""
+    content = b"".join((_HERE / f"{each}.py").read_bytes() for each in ("weights", *modules))
+    versions = " ".join(f"{each}=={_version(each)}" for each in needs)
+    return hashlib.sha256(content + versions.encode()).hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
