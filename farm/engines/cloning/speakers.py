@@ -1,0 +1,97 @@
+"""The d-vectors that a zero-shot voice speaks with, by speaker's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from farm.errors import EngineError
+
+DVector = NDArray[np.float32]
+
+
+class Speakers:
+    """Who a voice can be: speakers with a name, and perhaps one of its own without."""
+
+    def __init__(
+        self, voice: str, size: int, named: Mapping[str, ArrayLike], default: str = ""
+    ) -> None:
+        """Take the named speakers' d-vectors of `size` numbers; `voice` names it in errors.
+
+        `default` is who speaks where nobody is asked for and there is no d-vector of its own.
+
+        Raises:
+            EngineError: a d-vector is not valid, or `default` is nobody.
+        """
+        self._voice = voice
+        self._size = size
+        self._named = {name: self.checked(each, name) for name, each in named.items()}
+        self._own: DVector | None = None
+        self._default = default or (next(iter(self._named)) if len(self._named) == 1 else "")
+        if self._default:
+            self.find(self._default)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everybody with a name."""
+        return tuple(self._named)
+
+    def become(self, d_vector: ArrayLike) -> None:
+        """Speak with this d-vector where nobody is asked for."""
+        self._own = self.checked(d_vector, "the voice's own")
+
+    def register(self, name: str, d_vector: ArrayLike) -> None:
+        """Add a speaker, or give one another d-vector.
+
+        Raises:
+            EngineError: the d-vector is not valid.
+        """
+        self._named[name] = self.checked(d_vector, name)
+
+    def find(self, name: str) -> DVector:
+        """Return a speaker's d-vector of shape (size,); the voice's own if the name is empty.
+
+        Raises:
+            EngineError: there is no such speaker, or nobody was asked for and nobody is the own.
+        """
+        if not name and self._own is not None:
+            return self._own
+        name = name or self._default
+        if name in self._named:
+            return self._named[name]
+        choices = ", ".join(sorted(self._named)) or "none; clone one with 'farm voices clone'"
+        if not name:
+            raise EngineError(f"voice {self._voice!r} needs a speaker: choose one of {choices}")
+        raise EngineError(f"voice {self._voice!r} has no speaker {name!r}; its speakers: {choices}")
+
+    def checked(self, d_vector: ArrayLike, name: str) -> DVector:
+        """Return a d-vector as float32 of shape (size,), or raise `EngineError`."""
+        vector = np.asarray(d_vector, np.float32).reshape(-1)
+        if len(vector) != self._size:
+            raise EngineError(
+                f"d-vector of {name!r} has {len(vector)} numbers, voice {self._voice!r} takes "
+                f"{self._size}: it was made by another speaker encoder"
+            )
+        if not np.isfinite(vector).all() or not vector.any():
+            raise EngineError(f"d-vector of {name!r} is zero or not finite: embed it again")
+        return vector
+
+
+def read(path: Path) -> DVector:
+    """Read a stored d-vector (`.npy`, float32).
+
+    Raises:
+        EngineError: it cannot be read; pickled content is refused.
+    """
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.float32).reshape(-1)
+    except (OSError, ValueError, EOFError) as error:
+        raise EngineError(f"{str(path)!r} is no d-vector: {error}") from error
+
+
+def write(path: Path, d_vector: DVector) -> None:
+    """Store a d-vector (`.npy`, float32)."""
+    np.save(path, np.asarray(d_vector, np.float32), allow_pickle=False)

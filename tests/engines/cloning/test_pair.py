@@ -1,0 +1,156 @@
+"""A zero-shot voice of two graphs: sizes, alphabet and languages are its config's."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+
+from farm.engines import load
+from farm.engines.cloning import speakers
+from farm.engines.yourtts_onnx import YourTtsOnnx
+from farm.errors import EngineError
+from farm.jobs import Prosody, Segment, Voice
+from tests.engines.cloning.tiny_pair import CONFIG, HOP, SIZE, make_voice
+
+
+def say(text: str, language: str = "", **prosody: Any) -> Segment:
+    return Segment("d" * 64, text, "pair", Prosody(**prosody), language)
+
+
+def replaced(voice: Voice, **fields: Any) -> Voice:
+    return Voice(**{**voice.__dict__, **fields})
+
+
+def test_a_pair_speaks_with_the_speakers_d_vector(tmp_path: Path) -> None:
+    engine = load(make_voice(tmp_path), tmp_path, "cpu")
+    ann, bob = engine.speak([say("ab"), say("ab", speaker="bob")])
+    expected = np.repeat([2, 3], 2 * HOP) * np.float32(0.01)
+    np.testing.assert_allclose(ann.samples, expected, atol=1e-7)
+    np.testing.assert_allclose(bob.samples, 2 * expected, atol=1e-7)
+    assert [(each.symbol, each.samples) for each in ann.timings] == [("a", 32), ("b", 32)]
+
+
+def test_speed_and_warnings_reach_the_audio(tmp_path: Path) -> None:
+    engine = load(make_voice(tmp_path), tmp_path, "cpu")
+    (audio,) = engine.speak([say("A 7", speed=2.0)])
+    assert len(audio.samples) == 2 * HOP
+    assert audio.warnings == ("the voice has no character '7'",)
+
+
+def test_phonemes_of_espeak_are_spelled_in_pipers_order(tmp_path: Path) -> None:
+    pytest.importorskip("piper", reason="espeak-ng comes with piper-tts")
+    ids = {"_": [0], "^": [1], "$": [2], "h": [5], "ə": [6], "l": [7], "o": [8], "ʊ": [9]}
+    config = CONFIG | {"espeak": {"voice": "en-us"}, "phoneme_id_map": ids}
+    engine = load(make_voice(tmp_path, config), tmp_path, "cpu")
+    (audio,) = engine.speak([say("hello")])
+    spoken = np.rint(audio.samples[:: 2 * HOP] * 100).astype(int).tolist()
+    assert spoken == [1, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9, 0, 2]
+    assert [each.symbol for each in audio.timings] == ["h", "ə", "l", "o", "ʊ"]
+    assert audio.warnings == ("the voice has no character 'ˈ'",)
+
+
+def test_the_voices_own_d_vector_is_read_or_made_of_its_references(tmp_path: Path) -> None:
+    voice = make_voice(tmp_path)
+    speakers.write(tmp_path / "own.npy", np.full(SIZE, 0.03, np.float32))
+    for name, peak in (("a.wav", 0.1), ("b.wav", 0.3)):
+        soundfile.write(tmp_path / name, np.full(16_000, peak), 16_000, "FLOAT")
+    heard = replaced(voice, files={**voice.files, "reference": "a.wav", "reference_2": "b.wav"})
+    stored = replaced(heard, files={**heard.files, "d_vector": "own.npy"})
+    for each, loudness in ((voice, 0.01), (heard, 0.2), (stored, 0.03)):
+        (audio,) = load(each, tmp_path, "cpu").speak([say("a")])
+        np.testing.assert_allclose(audio.samples, np.clip(2 * loudness, -1, 1), atol=1e-6)
+
+
+def test_a_speaker_can_be_registered_while_the_engine_runs(tmp_path: Path) -> None:
+    engine = load(make_voice(tmp_path), tmp_path, "cpu")
+    assert isinstance(engine, YourTtsOnnx)
+    recording = np.full(8000, 0.25, np.float32)
+    engine.speakers.register("eve", engine.embed(recording, 16_000))
+    (audio,) = engine.speak([say("a", speaker="eve")])
+    np.testing.assert_allclose(audio.samples, 0.5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("segment", "message"),
+    [
+        (say("a", "zh"), "the voice does not speak 'zh': its languages are en-us"),
+        (say("a", speaker="eve"), "has no speaker 'eve'; its speakers: ann, bob"),
+        (say("a", pitch=1.0), "engine 'yourtts_onnx' cannot change the pitch"),
+        (say("a", energy=0.5), "engine 'yourtts_onnx' cannot change the energy"),
+        (say("a", speed=0.0), "speed 0.0 is not valid"),
+        (say("!"), "nothing to pronounce in '!'"),
+    ],
+)
+def test_what_cannot_be_honoured_is_an_error(
+    segment: Segment, message: str, tmp_path: Path
+) -> None:
+    engine = load(make_voice(tmp_path), tmp_path, "cpu")
+    with pytest.raises(EngineError) as caught:
+        engine.speak([segment])
+    assert message in str(caught.value)
+
+
+def _without(field: str) -> Callable[[dict[str, Any]], None]:
+    return lambda config: config.pop(field)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_without("hop_length"), "no field 'hop_length'"),
+        (_without("languages"), "no field 'languages'"),
+        (lambda config: config["audio"].update(sample_rate=8000), "says 16000 Hz but its config"),
+        (lambda config: config["d_vector"].update(size=512), "'ann' has 64 numbers"),
+        (lambda config: config.update(hop_length=32), "check hop_length in its config"),
+        (lambda config: config.update(speakers=[]), "is no config of a voice"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(
+    spoil: Callable[[dict[str, Any]], None], message: str, tmp_path: Path
+) -> None:
+    config = copy.deepcopy(CONFIG)
+    spoil(config)
+    voice = make_voice(tmp_path, config)
+    with pytest.raises(EngineError) as caught:
+        load(voice, tmp_path, "cpu").speak([say("a")])
+    assert message in str(caught.value)
+
+
+def test_files_of_other_kinds_are_refused(tmp_path: Path) -> None:
+    voice = make_voice(tmp_path)
+    files = {**voice.files, "model": "vocoder.onnx"}
+    with pytest.raises(EngineError, match=r"its model takes .*'mel'"):
+        load(replaced(voice, files=files), tmp_path, "cpu")
+    with pytest.raises(EngineError, match="names no 'model' file; it has config"):
+        load(replaced(voice, files={"config": "config.json"}), tmp_path, "cpu")
+    engine = load(replaced(voice, files={**voice.files, "encoder": "model.onnx"}), tmp_path, "cpu")
+    assert isinstance(engine, YourTtsOnnx)
+    with pytest.raises(EngineError, match=r"model.onnx' cannot be read"):
+        engine.embed(np.ones(8000, np.float32), 8000)
+    files = {**voice.files, "encoder": "acoustic.onnx"}
+    engine = load(replaced(voice, files=files), tmp_path, "cpu")
+    assert isinstance(engine, YourTtsOnnx)
+    with pytest.raises(EngineError, match="is no speaker encoder"):
+        engine.embed(np.ones(8000, np.float32), 8000)
+
+
+def test_a_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    voice = make_voice(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(EngineError, match=r"config.json' is no config of a voice"):
+        load(voice, tmp_path, "cpu")
+
+
+def test_a_single_graph_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
+    voice = make_voice(tmp_path)
+    files = {role: name for role, name in voice.files.items() if role != "vocoder"}
+    onnx.checker.check_model(str(tmp_path / "acoustic.onnx"))
+    with pytest.raises(EngineError, match="is not as 'farm export yourtts' makes it"):
+        load(replaced(voice, files=files), tmp_path, "cpu")
