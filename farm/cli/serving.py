@@ -1,0 +1,91 @@
+"""`farm serve`: HTTP services that speak with voices of this host, without a farm."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from farm import serving, voices
+from farm.cli.session import catalogue
+from farm.cli.trying import loaded
+from farm.config import Settings, read_settings
+from farm.errors import UnknownVoice
+from farm.serving import Options
+from farm.voices import VoiceFile
+
+app = typer.Typer(help="Serve voices over HTTP.", no_args_is_help=True)
+
+HostOption = Annotated[str, typer.Option(help="Address to listen at; clients are not asked who.")]
+QueueOption = Annotated[int, typer.Option(min=1, help="Requests that may wait; then 429.")]
+TimeoutOption = Annotated[float, typer.Option(min=1, help="Seconds that a request may take.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu or cuda:<n>; else as the settings say.")]
+
+
+@app.command()
+def piper(
+    port: Annotated[int, typer.Option(help="Port; 0: a free one.")] = 5005,
+    voice: Annotated[
+        list[str] | None, typer.Option(help="A voice to load, once or more; else all of Piper's.")
+    ] = None,
+    host: HostOption = "127.0.0.1",
+    queue: QueueOption = 32,
+    timeout: TimeoutOption = 300,
+    device: DeviceOption = "",
+) -> None:
+    """Serve Piper voices: POST /tts, GET /voices, GET /health."""
+    settings = read_settings()
+    files = _chosen(settings, voice or [], ("piper",))
+    _serve(files, Options("piper", host, port, device or settings.device, queue, timeout))
+
+
+@app.command()
+def yourtts(
+    port: Annotated[int, typer.Option(help="Port; 0: a free one.")] = 5004,
+    voice: Annotated[
+        str, typer.Option(help="The voice to load; else the only one of YourTTS there is.")
+    ] = "",
+    host: HostOption = "127.0.0.1",
+    queue: QueueOption = 32,
+    timeout: TimeoutOption = 300,
+    device: DeviceOption = "",
+) -> None:
+    """Serve a YourTTS voice: POST /register_speaker, POST /synthesize, GET /health."""
+    settings = read_settings()
+    files = _chosen(settings, [voice] if voice else [], ("yourtts", "yourtts_onnx"))
+    if len(files) > 1:
+        choices = ", ".join(file.id for file in files)
+        raise UnknownVoice(f"this service speaks with one voice: choose --voice of {choices}")
+    # A d-vector belongs to the model that made it.
+    speakers = settings.home / "speakers" / voices.pin(files[0]).digest[:16]
+    options = Options("yourtts", host, port, device or settings.device, queue, timeout, speakers)
+    _serve(files, options)
+
+
+def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) -> list[VoiceFile]:
+    """Return the voices named, else all of the engines."""
+    known = catalogue(settings)
+    if names:
+        return [voices.find(known, name) for name in dict.fromkeys(names)]
+    found = [file for file in known.values() if file.engine in engines]
+    if not found:
+        raise UnknownVoice(f"no voice here is of engine {' or '.join(engines)}: add one first")
+    return found
+
+
+def _serve(files: Sequence[VoiceFile], options: Options) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    names = ", ".join(file.id for file in files)
+    with ExitStack() as stack:
+        loaders = [partial(stack.enter_context, loaded(file, options.device)) for file in files]
+        serving.serve(options, loaders, lambda url: typer.echo(f"serving {names} at {url}"))
+
+
+def _end(*_: object) -> None:
+    """End well: before the server runs, and when it has stopped and raises the signal again."""
+    raise SystemExit(0)

@@ -1,0 +1,227 @@
+"""The desk of a service: requests queue here, and one thread speaks them, several at a time."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from farm import batching
+from farm.audio import Audio
+from farm.engines import Engine
+from farm.errors import EngineError, Unavailable
+from farm.jobs import Segment
+
+_LOGGER = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Requests that wait or are spoken at a time; more are told to come back.
+QUEUE = 32
+#: Segments that one call of the engine gets at most.
+BATCH = 8
+#: Seconds after which a call of the engine counts as stuck.
+STUCK_S = 300.0
+#: Seconds that a client is told to wait, at least and at most.
+RETRY_AFTER_S = (1, 60)
+#: What the newest call counts for in the mean of seconds per segment.
+_NEWEST = 0.3
+
+
+class Busy(Unavailable):
+    """The queue is full."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        """Say when it is worth asking again."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(eq=False)
+class _Order:
+    """A request: segments for an engine, or something else that the model is needed for."""
+
+    engine: Engine | None = None
+    segments: Sequence[Segment] = ()
+    act: Callable[[], Any] | None = None
+    future: Future[Any] = field(default_factory=Future)
+    spoken: list[Audio] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        return len(self.segments) - len(self.spoken)
+
+
+def deal(waiting: Sequence[int], share: int, most: int = BATCH) -> list[int]:
+    """Return how many segments each order gives to the next batch: one each in turn.
+
+    `share` is what an order gives at most, `most` what the batch holds. Pure.
+    """
+    given = [0] * len(waiting)
+    for _ in range(share):
+        for index, count in enumerate(waiting):
+            if given[index] < count and sum(given) < most:
+                given[index] += 1
+    return given
+
+
+class Desk:
+    """One thread that alone calls the engines; orders wait in a bounded queue."""
+
+    def __init__(self, limit: int = QUEUE, share: int = BATCH) -> None:
+        """Start the thread.
+
+        `share` is how many segments of one request may go into one batch: 1 on a CPU, where
+        batches save nothing and a newcomer would wait for all of them.
+        """
+        self.limit = limit
+        self._share = share
+        self._orders: list[_Order] = []
+        self._closed = False
+        self._pace_s = 1.0
+        self._begun: float | None = None
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="desk", daemon=True)
+        self._thread.start()
+
+    @property
+    def depth(self) -> int:
+        """How many requests wait or are being spoken."""
+        with self._changed:
+            return sum(not order.future.done() for order in self._orders)
+
+    @property
+    def running(self) -> bool:
+        """Whether orders are taken and performed."""
+        return self._thread.is_alive() and not self._closed
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a call of the engine has been going on for `STUCK_S`."""
+        begun = self._begun
+        return begun is not None and time.monotonic() - begun > STUCK_S
+
+    @property
+    def retry_after_s(self) -> int:
+        """Seconds until the queue as it is now will have been spoken, as far as one can tell."""
+        with self._changed:
+            segments = sum(max(1, order.left) for order in self._orders)
+            low, high = RETRY_AFTER_S
+            return min(high, max(low, math.ceil(segments * self._pace_s)))
+
+    def speak(self, engine: Engine, segments: Sequence[Segment]) -> Future[list[Audio]]:
+        """Queue segments; the future holds a signal for each, or the error of the first that fails.
+
+        Cancelling the future takes the order out of the queue.
+
+        Raises:
+            Busy: the queue is full.
+            Unavailable: the desk is closed.
+        """
+        return self._queue(_Order(engine, segments))
+
+    def ask(self, act: Callable[[], T]) -> Future[T]:
+        """Queue something else that needs the model. Raises as `speak` does."""
+        return self._queue(_Order(act=act))
+
+    def check(self) -> None:
+        """Raise as `speak` would now."""
+        if not self.running:
+            raise Unavailable("the service is stopping: ask again later")
+        if self.depth >= self.limit:
+            raise Busy(f"{self.limit} requests wait already: ask again later", self.retry_after_s)
+
+    def close(self, patience_s: float = 5.0) -> None:
+        """Take no more orders, end after the call that is going on, and fail what is left."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(patience_s)
+        for order in self._orders:
+            _settle(order, error=Unavailable("the service is stopping: ask again later"))
+
+    def _queue(self, order: _Order) -> Future[Any]:
+        with self._changed:
+            self.check()
+            self._orders.append(order)
+            self._changed.notify()
+        return order.future
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._orders = [order for order in self._orders if not order.future.done()]
+                self._changed.wait_for(lambda: self._orders or self._closed)
+                if self._closed:
+                    return
+                turn = self._next_turn()
+            self._begun = begin = time.monotonic()
+            _perform(turn)
+            self._begun = None
+            each = (time.monotonic() - begin) / sum(count for _, count in turn)
+            self._pace_s += _NEWEST * (each - self._pace_s)
+
+    def _next_turn(self) -> list[tuple[_Order, int]]:
+        """Choose the orders of the next call, and how many segments of each; they go to the back.
+
+        A call is of one engine: the first order's.
+        """
+        first = self._orders[0]
+        if first.act:
+            return [(first, 1)]
+        same = [order for order in self._orders if order.engine is first.engine]
+        given = deal([order.left for order in same], self._share)
+        turn = [(order, count) for order, count in zip(same, given, strict=True) if count]
+        chosen = [order for order, _ in turn]
+        self._orders = [each for each in self._orders if each not in chosen] + chosen
+        return turn
+
+
+def _perform(turn: Sequence[tuple[_Order, int]]) -> None:
+    """Do an order's act, or speak the next segments of some orders in one call."""
+    first = turn[0][0]
+    try:
+        if first.act:
+            _settle(first, first.act())
+        else:
+            _speak(turn)
+    except Exception as error:  # whatever it was: somebody waits for it
+        if not isinstance(error, EngineError | Unavailable):
+            _LOGGER.exception("a request failed")
+        for order, _ in turn:
+            _settle(order, error=error)
+
+
+def _speak(turn: Sequence[tuple[_Order, int]]) -> None:
+    engine = turn[0][0].engine
+    assert engine is not None
+    owners = [order for order, count in turn for _ in range(count)]
+    batch = [
+        segment
+        for order, count in turn
+        for segment in order.segments[len(order.spoken) : len(order.spoken) + count]
+    ]
+    for order, outcome in zip(owners, batching.run(engine.speak, batch), strict=True):
+        if isinstance(outcome, EngineError):
+            where = f"segment {len(order.spoken) + 1} of {len(order.segments)}"
+            _settle(order, error=EngineError(f"{where}: {outcome}"))
+        elif not order.future.done():
+            order.spoken.append(outcome)
+    for order, _ in turn:
+        if not order.left:
+            _settle(order, order.spoken)
+
+
+def _settle(order: _Order, result: Any = None, error: Exception | None = None) -> None:
+    """Give an order its end, unless it has one: its client may have left at any moment."""
+    with suppress(InvalidStateError):
+        if error is not None:
+            order.future.set_exception(error)
+        else:
+            order.future.set_result(result)

@@ -1,0 +1,87 @@
+"""A server process: its socket, and its end by SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from farm.errors import Conflict
+from farm.serving import Loader, Options, piper, yourtts
+from farm.serving.desk import BATCH, Desk
+from farm.serving.service import Service
+from farm.serving.speakers import Speakers
+
+_LOGGER = logging.getLogger(__name__)
+
+#: Seconds that requests may go on after the server was told to stop.
+GRACE_S = 30
+#: Connections beyond the queue's that are kept: for `/health`, and to say no.
+SPARE_CONNECTIONS = 32
+
+
+def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], None]) -> None:
+    """Serve as `farm.serving.serve` says."""
+    with listen(options.host, options.port) as taken:
+        service = create_service(options, loaders)
+        host, port = taken.getsockname()[:2]
+        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        run(create_app(options, service), service, taken)
+
+
+def create_service(options: Options, loaders: Sequence[Loader]) -> Service:
+    """Return a service that has loaded nothing yet; see `Desk` for batches on a CPU."""
+    desk = Desk(options.queue, 1 if options.device == "cpu" else BATCH)
+    return Service(loaders, options.device, desk, options.timeout_s)
+
+
+def create_app(options: Options, service: Service) -> FastAPI:
+    """Return the application of a service."""
+    if options.kind == "piper":
+        return piper.create_app(service)
+    return yourtts.create_app(service, Speakers(options.speakers))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything is loaded.
+
+    Raises:
+        Conflict: another process has the port, or there is no such address here.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, address = found[0][0], found[0][4]
+        taken = socket.create_server((str(address[0]), port), family=family)
+    except OSError as error:
+        raise Conflict(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+    if not host.startswith("127.") and host not in ("localhost", "::1"):
+        _LOGGER.warning("%s is not loopback: whoever reaches it can use this service", host)
+    return taken
+
+
+def run(app: FastAPI, service: Service, taken: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT: no new connections, open requests get `GRACE_S`.
+
+    Raises whatever kept the voices from being loaded.
+    """
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=service.desk.limit + SPARE_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    service.stop = stop
+    server.run(sockets=[taken])
+    if service.error is not None:
+        raise service.error

@@ -1,0 +1,109 @@
+"""A service: the voices it was started with, whether they are loaded, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from farm.engines import Engine
+from farm.errors import InvalidInput, Unavailable, UnknownVoice
+from farm.jobs import Voice
+from farm.serving import Loader
+from farm.serving.desk import Desk
+
+#: Seconds that a request may take, the waiting included.
+TIMEOUT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A voice that is ready to speak."""
+
+    voice: Voice
+    engine: Engine
+
+
+@dataclass
+class Service:
+    """One process's voices, loaded once, and the desk that speaks with them."""
+
+    loaders: Sequence[Loader]
+    device: str = "cpu"
+    desk: Desk = field(default_factory=Desk)
+    timeout_s: float = TIMEOUT_S
+    stop: Callable[[], object] = lambda: None
+    """Ends the server."""
+    accept: Callable[[Loaded], object] = lambda _: None
+    """Raises for a voice that the service has no use for."""
+    voices: Mapping[str, Loaded] = field(default_factory=dict)
+    """By id; empty until all are loaded."""
+    error: Exception | None = None
+    """Why they could not be."""
+
+    def start(self) -> None:
+        """Load the voices in a thread: meanwhile `/health` can tell that they are not there."""
+        threading.Thread(target=self._load, name="load", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            loaded = [Loaded(*load()) for load in self.loaders]
+            for each in loaded:
+                self.accept(each)
+        except Exception as error:  # kept: whoever started the server gets to see it
+            self.error = error
+            self.stop()
+            return
+        self.voices = {each.voice.id: each for each in loaded}
+
+    def close(self) -> None:
+        """Fail what still waits."""
+        self.desk.close()
+
+    @property
+    def state(self) -> str:
+        """What `/health` says: `ok`, or why the service cannot speak."""
+        if self.error is not None:
+            return "failed"
+        if not self.desk.running:
+            return "stopping"
+        if not self.voices:
+            return "loading"
+        return "stuck" if self.desk.stuck else "ok"
+
+    def health(self) -> dict[str, Any]:
+        """Say what both services' `/health` says."""
+        return {
+            "status": self.state,
+            "model_loaded": bool(self.voices),
+            "device": self.device,
+            "queue_depth": self.desk.depth,
+            "queue_limit": self.desk.limit,
+        }
+
+    def ready(self) -> Mapping[str, Loaded]:
+        """Return the voices, or raise `Unavailable` while they are not loaded."""
+        if not self.voices:
+            raise Unavailable(f"the model is not loaded ({self.state}): ask again later")
+        return self.voices
+
+    def voice(self, name: str) -> Loaded:
+        """Return a voice; there is no default.
+
+        Raises:
+            InvalidInput: none is named.
+            UnknownVoice: there is none of that name.
+            Unavailable: they are not loaded yet.
+        """
+        choices = f"choose one of {', '.join(sorted(self.ready()))}"
+        if not name:
+            raise InvalidInput(f"no voice given: {choices}")
+        if name not in self.voices:
+            raise UnknownVoice(f"unknown voice {name!r}: {choices}")
+        return self.voices[name]
+
+
+def primary(language: str) -> str:
+    """Return the language of a tag: `zh` of `zh-CN`."""
+    return language.lower().replace("_", "-").partition("-")[0]

@@ -1,0 +1,112 @@
+"""`farm serve` as a process of its own, with the voice that ships."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import soundfile
+import urllib3
+from typer.testing import Result
+
+pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
+
+from farm.errors import UnknownVoice
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that all of these processes use: the shipped voice is made once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@contextmanager
+def serving(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `farm serve` until the end of the block; its process and its URL."""
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "farm.cli", "serve", *arguments],
+            env={**os.environ, "FARM_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        yield process, line.rpartition(" ")[2].strip()
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+def wait(url: str) -> None:
+    """Wait until the model is loaded."""
+    retry = urllib3.Retry(40, backoff_factor=0.1, backoff_max=0.5, status_forcelist=[503],
+                          respect_retry_after_header=False)  # fmt: skip
+    assert urllib3.request("GET", f"{url}/health", retries=retry).status == 200
+
+
+def test_the_shipped_voice_is_served_until_sigterm(shared: Path) -> None:
+    with serving(shared, "piper", "--port", "0", "--voice", "slt") as (process, url):
+        wait(url)
+        assert url.startswith("http://127.0.0.1:")
+        body = {"text": "Hello there. " * 60, "voice": "slt", "language": "en"}
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(urllib3.request, "POST", f"{url}/tts", json=body, timeout=60)
+            while not urllib3.request("GET", f"{url}/health").json()["queue_depth"]:
+                assert not answer.done()
+            process.send_signal(signal.SIGTERM)
+            response = answer.result()
+        assert response.status == 200
+        info = soundfile.info(io.BytesIO(response.data))
+        assert info.samplerate == 16_000
+        assert info.duration > 30
+        assert process.wait(20) == 0
+    assert (shared / "log").read_text() == ""
+
+
+def test_a_service_that_still_loads_can_be_stopped_too(shared: Path) -> None:
+    with serving(shared, "piper", "--port", "0", "--voice", "slt") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(shared: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with serving(shared, "piper", "--port", str(port), "--voice", "slt") as (process, _):
+            assert process.wait(30) == 1
+    said = (shared / "log").read_text()
+    assert said.startswith(f"farm: cannot listen at 127.0.0.1:{port}: Address already in use")
+    assert said.count("\n") == 1
+
+
+def test_a_voice_that_cannot_be_loaded_ends_the_process_with_the_reason(shared: Path) -> None:
+    arguments = ("yourtts", "--port", "0", "--voice", "slt")
+    with serving(shared, *arguments) as (process, _):
+        assert process.wait(30) == 1
+    said = (shared / "log").read_text()
+    assert said == "farm: voice 'slt' cannot speak with the voice of a reference\n"
+
+
+def test_an_unknown_voice_is_refused_with_the_names(command: Command) -> None:
+    with pytest.raises(UnknownVoice, match=r"unknown voice 'ghost': choose one of .*slt"):
+        command("serve", "piper", "--voice", "ghost")
+
+
+def test_without_a_voice_of_yourtts_there_is_nothing_to_serve(command: Command) -> None:
+    with pytest.raises(UnknownVoice, match="no voice here is of engine yourtts or yourtts_onnx"):
+        command("serve", "yourtts")
