@@ -1,1 +1,4 @@
-"""Workers as Celery apps: `celery -A workers.piper worker` is `farm worker --family piper`."""
+"""Workers as Celery apps: `celery -A workers.piper worker` is `farm worker --family piper`.
+
+Devices and children are those of the settings: FARM_DEVICES, FARM_PER_DEVICE.
+"""

@@ -10,6 +10,7 @@ from farm.cli.ending import until_told
 from farm.config import Settings, read_settings
 from farm.control import Control
 from farm.errors import InvalidInput
+from farm.slots import slots
 from farm.tasks.app import create_celery, create_farm
 from farm.tasks.worker import run_worker
 
@@ -31,11 +32,18 @@ def _connected() -> Settings:
 
 def worker(
     family: Annotated[str, typer.Option(help="Engine family, or `cpu`: planning and audio.")],
-    slots: Annotated[int, typer.Option(help="Children; 0: one per core.")] = 0,
+    devices: Annotated[
+        str, typer.Option(help="`cpu`, or GPUs: `cuda:0,cuda:1`; without: the settings'.")
+    ] = "",
+    per_device: Annotated[
+        int, typer.Option(help="Children per device; 0: one per core on a CPU, two on a GPU.")
+    ] = 0,
 ) -> None:
-    """Run a worker of one family."""
+    """Run a worker of one family, with one child for each of its slots."""
     settings = _connected()
-    raise typer.Exit(run_worker(settings, family, slots or settings.cores))
+    devices, per_device = devices or settings.devices, per_device or settings.per_device
+    places = slots(family, devices, per_device, settings.cores)
+    raise typer.Exit(run_worker(settings, family, places))
 
 
 def control() -> None:

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from farm.calibration import Budgets
 from farm.config import Settings
 from farm.errors import LedgerUnavailable
 from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref
+from farm.models import Models
+from farm.slots import CPU, Slot
 from farm.storage import open_store
 
 #: Seconds before Redis hands an unacknowledged message to another worker: several times the
@@ -67,14 +70,25 @@ def create_celery(settings: Settings) -> Celery:
     return app
 
 
-def create_farm(settings: Settings, app: Celery) -> Farm:
+def create_farm(settings: Settings, app: Celery, slot: Slot = CPU) -> Farm:
     """Make one process's hold on the farm. Nothing connects before the first call."""
     store = open_store(
         settings.store, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
     )
     ledger = Ledger(settings.broker_url.get_secret_value())
-    cache = settings.home / "cache" / "voices"
-    return Farm(store, ledger, cache, _sender(app), settings.device, settings.id)
+    cache = settings.home / "cache"
+    on_gpu = slot.device != "cpu"
+    calibrated = on_gpu if settings.calibrate is None else settings.calibrate
+    return Farm(
+        store,
+        ledger,
+        cache / "voices",
+        _sender(app),
+        id=settings.id,
+        slot=slot,
+        engines=Models(settings.model_bytes),
+        budgets=Budgets(cache / "budgets", slot.card) if calibrated else None,
+    )
 
 
 def _sender(app: Celery) -> Callable[[Ref, str], None]:

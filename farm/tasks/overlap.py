@@ -7,14 +7,19 @@ chunk is finished, whether or not its message was acknowledged before.
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from farm import dispatch
+from farm.errors import DeviceLost
 from farm.farm import Farm
 
 log = logging.getLogger(__name__)
 
+#: Exit code of a child whose device is lost (EX_TEMPFAIL of sysexits.h).
+LOST = 75
 #: Units that a child has in hand at once: one that is spoken, one that is stored.
 IN_HAND = 2
 
@@ -22,21 +27,30 @@ IN_HAND = 2
 class Hands:
     """What a child has in hand."""
 
-    def __init__(self, farm: Farm) -> None:
-        """Begin with nothing in hand."""
+    def __init__(self, farm: Farm, end: Callable[[int], None] = os._exit) -> None:
+        """Begin with nothing in hand; `end` ends this process at once."""
         self._farm = farm
+        self._end = end
         self._threads = ThreadPoolExecutor(IN_HAND, thread_name_prefix="unit")
 
     def perform(self, ref: str) -> dict[str, Any]:
         """Do one unit of work; of a chunk, return as soon as it is spoken.
 
         Returns a few numbers for people. What fails later is logged; the claim runs out then.
+        Where the device is lost, this process ends as soon as nothing is in hand: another takes
+        its slot.
         """
         spoken: Future[dict[str, Any]] = Future()
         whole = self._threads.submit(dispatch.perform, self._farm, ref, spoken.set_result)
         wait((spoken, whole), return_when=FIRST_COMPLETED)
         if not spoken.done():
-            return whole.result()
+            try:
+                return whole.result()
+            except DeviceLost as error:
+                log.error("this process ends, for its device is lost: %s", error)
+                self._threads.shutdown()
+                self._end(LOST)
+                raise
         whole.add_done_callback(_report)
         return spoken.result()
 

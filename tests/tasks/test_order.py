@@ -5,7 +5,7 @@ import importlib
 from farm.config import read_settings
 from farm.tasks.app import create_celery
 from farm.tasks.order import NowFirst
-from farm.tasks.worker import worker_options
+from farm.tasks.worker import queues
 
 QUEUES = ["control.now", "audio.now", "control", "audio"]
 
@@ -29,8 +29,8 @@ def test_the_app_uses_that_order() -> None:
 
 
 def test_a_worker_of_a_family_serves_its_two_queues() -> None:
-    assert worker_options("piper", 2, "piper-1")["queues"] == ["tts.piper.now", "tts.piper"]
+    assert queues("piper") == ["tts.piper.now", "tts.piper"]
 
 
 def test_the_cpu_worker_plans_and_assembles() -> None:
-    assert worker_options("cpu", 2, "cpu-1")["queues"] == QUEUES
+    assert queues("cpu") == QUEUES

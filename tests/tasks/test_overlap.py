@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from farm.errors import StoreUnavailable
+from farm.errors import DeviceLost, StoreUnavailable
 from farm.farm import Farm
 from farm.ledger import Ledger
 from farm.storage.local import LocalStore
-from farm.tasks.overlap import Hands
+from farm.tasks.overlap import LOST, Hands
 from tests.running import running
 
 
@@ -77,6 +77,24 @@ def test_a_chunk_that_cannot_be_stored_is_done_again(redis_url: str, tmp_path: P
         store.broken = False
         assert farm.finish() == "completed"
         assert farm.count("failed") == 0
+
+
+def test_a_child_whose_device_is_lost_ends_when_the_chunk_before_is_stored(
+    redis_url: str, tmp_path: Path
+) -> None:
+    store, ended = Slow(tmp_path / "store"), []
+    with running(redis_url, tmp_path, store) as farm:
+        farm.submit("One sentence.")
+        farm.submit("It is [[poison]] now.", "k")
+        hands = Hands(farm.farm, lambda code: ended.append((code, len(farm.segments()))))
+        threading.Timer(0.5, store.gate.set).start()
+        first = farm.until("chunk")
+        farm.queue.popleft()
+        second = farm.until("chunk")
+        hands.perform(str(first))
+        with pytest.raises(DeviceLost):
+            hands.perform(str(second))
+        assert ended == [(LOST, 1)]
 
 
 def test_a_unit_that_is_not_spoken_is_returned_when_it_is_done(

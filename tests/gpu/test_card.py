@@ -1,0 +1,108 @@
+"""On a card: the provider asked for, the CPU's result, memory given back, and how fast it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from farm.calibration import choose, measure
+from farm.cli import trying
+from farm.engines import load
+from farm.engines.sessions import open_session
+from farm.jobs import Voice, to_json
+from farm.slots import slots
+from farm.voices import VoiceFile, pin
+from tests.engines.tiny_piper import make_model
+
+ROOT = Path(__file__).parents[2]
+DEVICE = "cuda:0"
+#: Lengths may differ by a frame here and there: durations are rounded up from sums of floats.
+LENGTHS = 0.01
+#: Decibels by which a signal of the same length stands above its difference from the CPU's.
+PARITY_DB = 30.0
+#: Bytes that may stay with the driver and the libraries after a voice is gone.
+KEPT = 64 << 20
+
+
+def test_a_session_runs_on_the_card_and_says_so(card: str) -> None:
+    model = make_model(True, False, False, False).SerializeToString()
+    session = open_session(model, card, DEVICE, {})
+    assert session.get_providers()[0] == "CUDAExecutionProvider"
+    options = session.get_provider_options()["CUDAExecutionProvider"]
+    assert (options["device_id"], options["cudnn_conv_algo_search"]) == ("0", "HEURISTIC")
+
+
+def test_a_workers_slots_are_on_the_card(card: str) -> None:
+    found = slots("onnx", DEVICE, 2, 1)
+    assert [(slot.name, slot.card) for slot in found] == [("cuda:0#0", card), ("cuda:0#1", card)]
+
+
+def test_the_card_speaks_as_the_cpu_does(file: VoiceFile) -> None:
+    with trying.loaded(file, DEVICE) as (voice, fast), trying.loaded(file, "cpu") as (_, slow):
+        wanted = trying.segments(voice)
+        pairs = [(fast.speak([s])[0].samples, slow.speak([s])[0].samples) for s in wanted]
+    for here, there in pairs:
+        assert abs(len(here) - len(there)) <= LENGTHS * len(there)
+    alike = [(here, there) for here, there in pairs if len(here) == len(there)]
+    assert alike, "every length differs"
+    for here, there in alike:
+        noise = float(np.sum((here - there) ** 2)) + 1e-12
+        assert 10 * np.log10(float(np.sum(there**2)) / noise) > PARITY_DB
+
+
+def test_a_batch_on_the_card_is_cut_to_what_each_says_alone(file: VoiceFile) -> None:
+    with trying.loaded(file, DEVICE) as (voice, engine):
+        wanted = trying.segments(voice)
+        together = engine.speak(wanted)
+        alone = [engine.speak([segment])[0] for segment in wanted]
+    assert [len(audio.samples) for audio in together] == [len(audio.samples) for audio in alone]
+
+
+def test_the_memory_of_a_voice_is_given_back(file: VoiceFile, tmp_path: Path) -> None:
+    """In a process of its own; what the first of several loads leaves is the libraries'."""
+    (tmp_path / "voice.json").write_bytes(to_json(pin(file)))
+    left = subprocess.run(
+        [sys.executable, "-m", "tests.gpu.memory", tmp_path / "voice.json", file.path.parent],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    free = json.loads(left.stdout)
+    assert free["loaded"] < free["before"], "a loaded voice takes memory of the card"
+    assert free["after"] >= free["before"] - KEPT
+
+
+def test_the_table_of_throughput(
+    file: VoiceFile, card: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Printed, and kept as JSON in the folder that OUT names."""
+    with trying.loaded(file, DEVICE) as (voice, engine):
+        longest = max(trying.segments(voice), key=lambda segment: len(segment.text))
+        passes = measure(engine.speak, longest)
+    with capsys.disabled():
+        print(f"\n{voice.engine} {voice.id} on {card}: budget {choose(passes)} characters")
+        for each in passes:
+            print(f"{each.segments:5} segments {each.throughput:10.1f} x real time")
+    keep(voice, card, [asdict(each) for each in passes])
+    assert max(each.throughput for each in passes) > 1
+
+
+def keep(voice: Voice, card: str, rows: list[dict[str, float]]) -> None:
+    if "OUT" in os.environ:
+        path = Path(os.environ["OUT"], f"throughput-{voice.engine}-{voice.id}.json")
+        path.write_text(json.dumps({"card": card, "voice": voice.digest, "passes": rows}))
+
+
+@pytest.mark.parametrize("device", ["cuda:99"])
+def test_a_card_that_is_not_there_is_an_error(file: VoiceFile, device: str) -> None:
+    with pytest.raises(Exception, match=device):
+        load(pin(file), file.path.parent, device)

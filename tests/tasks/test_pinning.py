@@ -1,0 +1,249 @@
+"""Real workers on two pretend GPUs: each child has its own, and a dead one's slot is taken."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from farm import lifecycle
+from farm.audio import flac
+from farm.cli.jobs import facts
+from farm.cli.listing import details
+from farm.config import read_settings
+from farm.ledger import Ledger, Ref
+from farm.tasks.app import create_celery, create_farm
+from farm.voices.pinning import content_digest
+from tests.running import Running, running, tone
+
+ROOT = Path(__file__).parents[2]
+LINES = "".join(
+    json.dumps({"id": f"l{n}", "text": f"Line {n} [[slow 0.2]] is read aloud by whoever is free."})
+    + "\n"
+    for n in range(160)
+)
+T = TypeVar("T")
+
+
+def until(found: Callable[[], T], seconds: float = 60) -> T:
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"waited {seconds} s in vain"
+        time.sleep(0.05)
+    return value
+
+
+class Worker:
+    """A worker process whose chunks are sent, and whose job is planned, by the test."""
+
+    def __init__(self, farm: Running, folder: Path, url: str, **environment: str) -> None:
+        self.farm, self.notes = farm, folder / "notes"
+        self.notes.mkdir()
+        self.log = folder / "worker.log"
+        settings = read_settings(broker_url=url, home=folder, store_url=(folder / "store").as_uri())
+        self._send = create_farm(settings, create_celery(settings)).send
+        self._inline = farm.farm.send
+        farm.farm.send = self.send
+        variables = {
+            "FARM_BROKER_URL": url,
+            "FARM_HOME": str(folder),
+            "FARM_STORE_URL": settings.store,
+            "FARM_DEVICES": "cuda:0,cuda:1",
+            "FARM_PER_DEVICE": "1",
+            "PRETEND_NOTES": str(self.notes),
+            "PYTHONPATH": str(ROOT),
+        }
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("FARM_", "CUDA_", "OMP_"))}
+        with self.log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.tasks.pretend_worker"],
+                env={**kept, **variables, **environment},
+                cwd=folder,
+                stdout=output,
+                stderr=output,
+            )
+
+    def send(self, ref: Ref, label: str) -> None:
+        (self._send if ref.stage == "chunk" else self._inline)(ref, label)
+
+    def submit(self, data: str, **changes: Any) -> None:
+        """Have a job accepted whose voice any process can fetch: its digest is true."""
+        spec = self.farm.spec(**changes)
+        voice = tone(digest=content_digest("tone", {}, {}))
+        assert lifecycle.submit(
+            self.farm.farm, replace(spec, voices={"tone": voice}), data.encode()
+        )
+        self.farm.drain()
+
+    def spoken_by(self, count: int) -> dict[int, dict[str, Any]]:
+        """What so many processes have written down, by process id, once they have."""
+
+        def notes() -> dict[int, dict[str, Any]]:
+            paths = list(self.notes.glob("*.json"))
+            return {int(path.stem): json.loads(path.read_text()) for path in paths}
+
+        return until(lambda: notes() if len(notes()) >= count else {})
+
+    def record(self, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """What is known of the job once something is true of it, with control looking after it."""
+
+        def told() -> dict[str, Any]:
+            self.farm.control.tick()
+            record = self.farm.show()
+            return record if done(record) else {}
+
+        return until(told)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+
+
+@contextmanager
+def worker(url: str, folder: Path, **environment: str) -> Iterator[Worker]:
+    with running(url, folder) as farm:
+        made = Worker(farm, folder, url, **environment)
+        try:
+            until(lambda: farm.farm.ledger.slots("tone"))
+            yield made
+        finally:
+            made.end()
+
+
+def test_each_child_sees_one_device_and_a_killed_childs_replacement_takes_the_freed_one(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with worker(redis_url, tmp_path) as made:
+        made.submit(LINES, kind="batch", title="t")
+        notes = made.spoken_by(2)
+        assert sorted(note["visible"] for note in notes.values()) == ["0", "1"]
+        for note in notes.values():
+            assert (note["device"], note["threads"], note["loaded"]) == ("cuda:0", "1", [])
+        killed = next(pid for pid, note in notes.items() if note["visible"] == "1")
+        os.kill(killed, signal.SIGKILL)
+        (fresh,) = made.spoken_by(3).keys() - notes.keys()
+        after = until(lambda: {**note} if (note := made.spoken_by(3)[fresh])["said"] else {})
+        assert (after["visible"], after["device"]) == ("1", "cuda:0")
+        assert after["said"][0] == "Good morning.", "it warms up before it takes work"
+        assert made.farm.farm.ledger.slots("tone") == 2
+        made.record(lambda record: len(record["devices"]) == 2)
+        assert_the_slots_are_told(made)
+        assert made.end() == 0
+
+
+def assert_the_slots_are_told(made: Worker) -> None:
+    """In what `farm jobs show` prints, and in every segment."""
+    found = details(made.farm.farm, "j")
+    assert set(found["devices"]) == {"cuda:0#0", "cuda:1#0"}
+    assert sum(found["devices"].values()) == found["misses"]
+    assert "cuda:1#0 (" in dict(facts(found, time.time()))["devices"]
+    store = made.farm.farm.store
+    comments = [flac.decode(store.get(key))[1] for key in made.farm.segments()]
+    assert {each["DEVICE"] for each in comments} == {"cuda:0#0", "cuda:1#0"}
+
+
+def test_a_child_that_loses_its_device_is_replaced_and_its_chunk_comes_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """The same segment poisons every device it meets, so that it is given up in the end."""
+    with worker(redis_url, tmp_path) as made:
+        begin = time.monotonic()
+        made.submit("One is here. Two [[poison]] is there. Three is nowhere.")
+        first = made.spoken_by(1)
+        until(lambda: made.farm.control.tick() and len(made.spoken_by(1)) > len(first), 30)
+        assert time.monotonic() - begin < 30, "the chunk came back"
+        record = made.record(lambda record: record["segments"] == record["segments_total"])
+        assert (record["segments"], record["failed"]) == (3, 1)
+        (lost,) = made.farm.farm.ledger.failures("j")
+        assert lost["error"] == "a worker died 3 times while it spoke this text"
+        dead = [pid for pid in made.spoken_by(3) if not psutil.pid_exists(pid)]
+        assert len(dead) == 3
+        assert made.log.read_text().count("its device is lost: asked to lose the device") == 3
+        assert made.process.poll() is None
+
+
+def test_a_gpu_that_is_not_there_is_told_when_the_worker_starts(tmp_path: Path) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
+    run = subprocess.run(
+        [sys.executable, "-m", "farm.cli", "worker", "--family", "piper", "--devices", "cuda:99"],
+        env={**kept, "FARM_BROKER_URL": "redis://127.0.0.1:1/0", "FARM_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("farm: ")
+    assert "cuda:99" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+@contextmanager
+def celery(url: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Celery's own command with the app of a family, on one slot."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
+    variables = {"FARM_BROKER_URL": url, "FARM_HOME": str(folder), "FARM_PER_DEVICE": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "workers.onnx", "worker", *options],
+        env={**kept, **variables, "PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=20)
+        process.kill()
+        process.communicate()
+
+
+def test_celerys_own_command_runs_the_same_worker(redis_url: str, tmp_path: Path) -> None:
+    ledger = Ledger(redis_url)
+    with celery(redis_url, tmp_path) as process:
+        until(lambda: ledger.slots("onnx") == 1)
+        assert len(psutil.Process(process.pid).children()) == 1
+    ledger._redis.close()
+
+
+def test_more_children_than_slots_are_refused(redis_url: str, tmp_path: Path) -> None:
+    with celery(redis_url, tmp_path, "-c", "5") as process:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert said.startswith("farm: 1 slots and 5 children: leave -c out")
+
+
+def test_the_apps_for_celerys_own_command_serve_their_families_queues() -> None:
+    code = (
+        "import importlib\n"
+        "for family in ('onnx', 'piper', 'yourtts'):\n"
+        "    app = importlib.import_module(f'workers.{family}').app\n"
+        "    print(*app.amqp.queues.consume_from, app.conf.worker_concurrency)\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, "FARM_BROKER_URL": "redis://127.0.0.1:1/0", "FARM_CHILDREN": "3"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines() == [
+        f"tts.{family}.now tts.{family} 3" for family in ("onnx", "piper", "yourtts")
+    ]
