@@ -1,6 +1,7 @@
 """Publishing voices to the store and fetching them to a host.
 
-In the store: `voices/<id>/<digest>/<file>`, and `voice.json` there once all files are.
+In the store: `voices/<id>/<digest>/<file>`, and `voice.json` there once all files are;
+`voices/<id>/revoked.json` where nothing may be spoken with a voice any more.
 In a host's cache: `<id>/<digest>/<file>`, whole or not there.
 """
 
@@ -11,8 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from farm.errors import EngineError, NotFound, Unavailable
-from farm.jobs import Voice, check_id, to_json
+from farm.errors import EngineError, NotFound, Unavailable, UnknownVoice
+from farm.jobs import ID, Voice, check_id, to_json
 from farm.storage import Store, check_key
 from farm.storage.atomic import mapped
 from farm.voices.files import VoiceFile
@@ -24,9 +25,11 @@ def publish(file: VoiceFile, store: Store) -> Voice:
 
     Raises:
         InvalidInput: see `pin`.
+        UnknownVoice: a voice of this id was revoked.
         Unavailable: its files changed meanwhile; or the store, see `Store`.
     """
     voice = named(file)
+    refuse_revoked(voice, store)
     if store.exists(_key(voice, "voice.json")):
         return voice  # what has this digest was checked then
     check(file)
@@ -35,6 +38,9 @@ def publish(file: VoiceFile, store: Store) -> Voice:
     if named(file).digest != voice.digest:
         raise Unavailable(f"the files of voice {voice.id!r} changed while it was published")
     store.put(_key(voice, "voice.json"), to_json(voice), if_absent=True)
+    if store.exists(revocation(voice.id)):  # meanwhile: what was erased must not come back
+        erase(voice.id, store)
+        refuse_revoked(voice, store)
     return voice
 
 
@@ -62,8 +68,49 @@ def fetch(voice: Voice, store: Store, cache: Path) -> Path:
     return folder
 
 
+def refuse_revoked(voice: Voice, store: Store) -> None:
+    """Raise `UnknownVoice` where nothing may be spoken with a voice any more."""
+    if store.exists(revocation(voice.id)):
+        raise UnknownVoice(f"voice {voice.id!r} was revoked: choose another")
+
+
+def revocation(voice: str) -> str:
+    """Key of the note that a voice is revoked, which stands for ever."""
+    return f"{prefix(voice)}revoked.json"
+
+
+def prefix(voice: str) -> str:
+    """What the keys of everything stored of a voice begin with."""
+    return f"voices/{check_id(voice, 'voice')}/"
+
+
+def erase(voice: str, store: Store) -> int:
+    """Remove all of a voice from the store but the note that it is revoked; return how many."""
+    found = [key for key in store.list(prefix(voice)) if key != revocation(voice)]
+    for key in found:
+        store.delete(key)
+    return len(found)
+
+
+def forget(voice: str, cache: Path) -> bool:
+    """Remove all of a voice from a host's cache; return whether something was there."""
+    folder = cache / check_id(voice, "voice")
+    if not folder.is_dir():
+        return False
+    with mapped("remove", folder):
+        shutil.rmtree(folder)
+    return True
+
+
+def sweep(store: Store, cache: Path) -> list[str]:
+    """Remove the revoked voices from a host's cache; return their ids."""
+    there = sorted(path.name for path in cache.iterdir()) if cache.is_dir() else []
+    revoked = [each for each in there if ID.fullmatch(each) and store.exists(revocation(each))]
+    return [each for each in revoked if forget(each, cache)]
+
+
 def _key(voice: Voice, name: str) -> str:
-    return f"voices/{voice.id}/{voice.digest}/{name}"
+    return f"{prefix(voice.id)}{voice.digest}/{name}"
 
 
 def _download(voice: Voice, store: Store, folder: Path) -> None:

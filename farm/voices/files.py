@@ -12,13 +12,22 @@ A voice is `<id>.yaml` in one of the catalogue's folders:
       config: slt/slt.onnx.json
     parameters: {noise_scale: 0}
     rtf: 0.05                  # seconds of compute per second of audio
+
+What the commands write there besides:
+
+    sample_rate: 16000         # Hz, where no config of Piper's kind says it
+    source: hf:rhasspy/piper-voices/en/en_US/lessac/medium@<commit>
+    sha256: {model: 5efe...}   # of the files as they were pulled: others are refused
+    consent: Ann Smith, 2026-11-22
+    references: [ann/a.wav]    # recordings that stay on this host
+    revoked: '2026-11-22'      # nothing more is spoken with it
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +56,12 @@ class _Fields(BaseModel):
     files: dict[str, str] = Field(default_factory=dict)
     parameters: dict[str, float | int | str] = Field(default_factory=dict)
     rtf: float = Field(default=0.1, gt=0)
+    sample_rate: int = Field(default=0, ge=0)
+    source: str = ""
+    sha256: dict[str, str] = Field(default_factory=dict)
+    consent: str = ""
+    references: list[str] = Field(default_factory=list)
+    revoked: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,18 @@ class VoiceFile:
     """Role to file."""
     parameters: Parameters
     rtf: float
+    sample_rate: int = 0
+    """Hertz; 0: as the model's own config says."""
+    source: str = ""
+    """Where it was pulled from."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """Role to what the file was when it was pulled."""
+    consent: str = ""
+    """Whose voice it is and when they agreed, where it is a clone."""
+    references: Sequence[Path] = ()
+    """Recordings that it was cloned from; they leave this host no more than the YAML does."""
+    revoked: str = ""
+    """When it was revoked; empty: it was not."""
 
 
 def catalogue(folders: Sequence[Path]) -> dict[str, VoiceFile]:
@@ -110,10 +137,11 @@ def read(path: Path) -> VoiceFile:
     with naming(path, "id"):
         name = check_id(fields.id or path.stem, "voice")
     return VoiceFile(
-        **fields.model_dump(exclude={"id", "files"}),
+        **fields.model_dump(exclude={"id", "files", "references"}),
         id=name,
         path=path,
         files=dict(_located(path, fields.files)),
+        references=tuple(_references(path, fields.references)),
     )
 
 
@@ -125,6 +153,13 @@ def _located(path: Path, files: Mapping[str, str]) -> Iterator[tuple[str, Path]]
     names = [Path(name).name for name in files.values()]
     if len(set(names)) < len(names):
         raise InvalidInput(f"{path}: files: two of {names} have the same name")
+
+
+def _references(path: Path, names: Sequence[str]) -> Iterator[Path]:
+    for name in names:
+        with naming(path, "references"):
+            check_key(name)
+        yield path.parent / name
 
 
 @contextmanager

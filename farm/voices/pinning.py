@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from farm.engines import family
-from farm.errors import InvalidInput
+from farm.engines import dialects, family
+from farm.engines.dialects import languages
+from farm.errors import EngineError, InvalidInput, UnknownVoice
 from farm.jobs import Voice
 from farm.voices.files import Parameters, VoiceFile, naming
 
@@ -24,7 +25,9 @@ def pin(file: VoiceFile) -> Voice:
     Sample rate and language come from the model's own config where it has one.
 
     Raises:
-        InvalidInput: a file is missing, lies elsewhere, or is not what its role says.
+        InvalidInput: a file is missing, lies elsewhere, or is not what its role says, or not what
+            was pulled.
+        UnknownVoice: the voice was revoked.
     """
     voice = named(file)
     check(file)
@@ -33,19 +36,23 @@ def pin(file: VoiceFile) -> Voice:
 
 def named(file: VoiceFile) -> Voice:
     """Do as `pin`, but leave out what `check` looks for inside the models."""
+    if file.revoked:
+        raise UnknownVoice(f"voice {file.id!r} was revoked on {file.revoked}: choose another")
     for role, path in file.files.items():
         _check_file(file, role, path)
-    config = _config(file)
     with naming(file.path, "files"):
         digest = content_digest(file.engine, file.parameters, file.files)
+        _check_pulled(file)
+    sample_rate, language = _described(file)
     return Voice(
         id=file.id,
         digest=digest,
         engine=file.engine,
         family=family(file.engine),
-        language=file.language or _language(file, config),
-        sample_rate=_sample_rate(file, config),
+        language=language,
+        sample_rate=sample_rate,
         licence=file.licence,
+        consent=file.consent,
         rtf=file.rtf,
         files={role: path.name for role, path in file.files.items()},
         parameters=file.parameters,
@@ -71,6 +78,17 @@ def _check_file(file: VoiceFile, role: str, path: Path) -> None:
         raise InvalidInput(f"{where} is no file")
     if not path.resolve().is_relative_to(file.path.parent.resolve()):
         raise InvalidInput(f"{where} leads out of the voice's folder: copy the file there")
+
+
+def _check_pulled(file: VoiceFile) -> None:
+    """Raise `InvalidInput` for a file that is not what was pulled."""
+    for role, path in file.files.items():
+        wanted, found = file.sha256.get(role), sha256(path)
+        if wanted and wanted != found:
+            raise InvalidInput(
+                f"{role} {str(path)!r} has the SHA-256 {found}, but {wanted} was pulled: "
+                f"pull it again, or take its sha256 out of the YAML if the change is meant"
+            )
 
 
 def _external(path: Path, where: str) -> frozenset[str]:
@@ -100,6 +118,11 @@ def _external_of(path: Path, size: int, mtime_ns: int) -> frozenset[str]:  # noq
     )
 
 
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read once while it does not change."""
+    return _sha256_of(path, *_version(path))
+
+
 @lru_cache(maxsize=1024)
 def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001
     with path.open("rb") as file:
@@ -120,9 +143,35 @@ def content_digest(engine: str, parameters: Parameters, files: Mapping[str, Path
             name: value if isinstance(value, str) else float(value)
             for name, value in parameters.items()
         },
-        "files": {role: _sha256_of(path, *_version(path)) for role, path in files.items()},
+        "files": {role: sha256(path) for role, path in files.items()},
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _described(file: VoiceFile) -> tuple[int, str]:
+    """Return sample rate and language: the YAML's, else the model's config's, else the model's."""
+    if file.sample_rate and file.language:
+        return file.sample_rate, file.language
+    config = _config(file)
+    if file.engine == "vits" and not isinstance(_field(config, "audio", "sample_rate"), int):
+        versions = tuple((role, path, *_version(path)) for role, path in file.files.items())
+        sample_rate, language = _in_model(f"{file.path}: files", versions)
+        language = file.language or language
+        if not language:
+            raise InvalidInput(f"{file.path}: language: neither given nor said by the model")
+        return file.sample_rate or sample_rate, language
+    language = file.language or _language(file, config)
+    return _sample_rate(file, config), language
+
+
+@lru_cache(maxsize=256)
+def _in_model(what: str, files: tuple[tuple[str, Path, int, int], ...]) -> tuple[int, str]:
+    """Return sample rate and language as the files of a VITS voice say; empty: they do not."""
+    try:
+        dialect = dialects.read(what, {role: path for role, path, *_ in files})
+    except EngineError as error:
+        raise InvalidInput(str(error)) from error
+    return dialect.sample_rate, next(map(languages.tag, dialect.languages), "")
 
 
 def _config(file: VoiceFile) -> Mapping[str, Any]:
@@ -139,6 +188,8 @@ def _config(file: VoiceFile) -> Mapping[str, Any]:
 
 
 def _sample_rate(file: VoiceFile, config: Mapping[str, Any]) -> int:
+    if file.sample_rate:
+        return file.sample_rate
     if "config" not in file.files:
         return int(file.parameters.get("sample_rate", DEFAULT_SAMPLE_RATE))
     rate = _field(config, "audio", "sample_rate")

@@ -1,0 +1,106 @@
+"""Taking a voice back: nothing more is spoken with it, and what was stored of it is erased.
+
+The note in the store goes first. From then on no chunk with the voice is begun, and one that was
+being spoken removes its own segments when it finds the note at its end: so the erasing, which
+comes after, misses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from farm import keys, lifecycle, voices
+from farm.errors import Conflict, NotFound
+from farm.farm import Farm
+from farm.jobs import SCHEMA, Spec
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """What became of a voice and of what was made with it."""
+
+    voice: str
+    cancelled: tuple[str, ...]
+    """Jobs that had not ended."""
+    segments: int
+    """Segments erased."""
+    objects: int
+    """Files of the voice itself erased in the store."""
+    outputs: tuple[dict[str, Any], ...]
+    """What was published with it and is still there: job, revision, name, key."""
+
+
+def known(farm: Farm, voice: str) -> bool:
+    """Whether the store holds anything of a voice, or a job names it."""
+    stored = next(farm.store.list(voices.prefix(voice)), "")
+    return bool(stored) or any(_digests(spec, voice) for spec in _specs(farm))
+
+
+def revoke(farm: Farm, voice: str, when: str) -> Revocation:
+    """Take a voice back for ever; may be done again, where it was interrupted.
+
+    Jobs of this farm that may use it are cancelled; their outputs are listed, not erased.
+
+    Raises:
+        InvalidInput: the id cannot be a voice's.
+    """
+    note = {"schema": SCHEMA, "voice": voice, "revoked": when}
+    farm.store.put(voices.revocation(voice), json.dumps(note).encode(), if_absent=True)
+    specs = [spec for spec in _specs(farm) if _digests(spec, voice)]
+    own = [spec.id for spec in specs if spec.farm == farm.id]
+    cancelled = tuple(job for job in own if _cancel(farm, job))
+    digests = {key.split("/")[2] for key in farm.store.list(voices.prefix(voice))}
+    segments = _erase_segments(farm, digests.union(*(_digests(s, voice) for s in specs)))
+    objects = voices.erase(voice, farm.store)  # last: it tells what the voice's digests were
+    outputs = tuple(row for job in own for row in _outputs(farm, job))
+    return Revocation(voice, cancelled, segments, objects, outputs)
+
+
+def _specs(farm: Farm) -> Iterator[Spec]:
+    """Yield every job of the store; reads the name of everything that jobs made."""
+    for key in farm.store.list("jobs/"):
+        steps = key.split("/")
+        if key == keys.spec(steps[1]):
+            try:
+                yield farm.spec(steps[1])
+            except NotFound:  # removed meanwhile
+                continue
+
+
+def _digests(spec: Spec, voice: str) -> set[str]:
+    """Return the digests under which a job names a voice."""
+    return {each.digest for each in spec.voices.values() if each.id == voice}
+
+
+def _cancel(farm: Farm, job: str) -> bool:
+    if not farm.store.exists(keys.open_marker(job)):
+        return False
+    try:
+        lifecycle.cancel(farm, job)
+    except (Conflict, NotFound):  # it ended, or was removed, meanwhile
+        return False
+    return True
+
+
+def _erase_segments(farm: Farm, digests: set[str]) -> int:
+    """Erase every segment of these voices, whoever's; reads the name of every segment."""
+    found = [key for key in farm.store.list("segments/") if key.split("/")[2] in digests]
+    for key in found:
+        farm.store.delete(key)
+    return len(found)
+
+
+def _outputs(farm: Farm, job: str) -> Iterator[dict[str, Any]]:
+    """Yield the files that a job's manifests list."""
+    for revision in range(1, lifecycle.current(farm, job) + 1):
+        key = keys.manifest(job, revision)
+        if not farm.store.exists(key):
+            continue
+        listed = json.loads(farm.store.get(key))
+        rows = [listed["package"], *(item.get("files", {}) for item in listed["items"])]
+        for file in (file for row in rows for file in row.values()):
+            named = {name: file[name] for name in ("name", "key")}
+            yield {"job": job, "revision": revision, "title": listed["title"], **named}
