@@ -1,4 +1,9 @@
-"""The voice that ships with the farm: its two graphs are merged to one once per home folder."""
+"""The voices that ship with the farm.
+
+`slt` is an acoustic model and a vocoder merged to one graph with Piper's signature, once per home
+folder; `slt-pair` is the two as they are, for the controls that Piper has not. `flite` is a pair of
+its own with a speaker encoder: what `farm voices clone` can make voices of.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +14,47 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-#: The acoustic model, the vocoder, their configuration and the voice file, as packaged.
-SOURCE = Path(str(resources.files("farm"))) / "data" / "slt"
+#: Where the models lie in the package.
+SOURCE = Path(str(resources.files("farm"))) / "data"
+#: The voice that others can be cloned with.
+CLONES = "flite"
+#: Place in a home's folder to what is copied there.
+PARTS = {
+    "acoustic.onnx": "slt/acoustic.onnx",
+    "vocoder.onnx": "slt/vocoder.onnx",
+    "voice.json": "slt/voice.json",
+    "slt.onnx.json": "slt/voice.json",
+    "slt.yaml": "slt/slt.yaml",
+    "slt-pair.yaml": "slt/slt-pair.yaml",
+    "flite.yaml": "flite/flite.yaml",
+    "flite/acoustic.onnx": "flite/acoustic.onnx",
+    "flite/vocoder.onnx": "flite/vocoder.onnx",
+    "flite/encoder.onnx": "flite/encoder.onnx",
+    "flite/config.json": "flite/config.json",
+}
 
 
 def prepare(home: Path) -> Path:
-    """Return the folder of the built-in voice's file, made if it is not there yet."""
-    parts = [SOURCE / name for name in ("acoustic.onnx", "vocoder.onnx", "voice.json", "slt.yaml")]
-    digest = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
-    folder = home.absolute() / "built-in" / digest
+    """Return the folder of the built-in voices' files, made if it is not there yet."""
+    digest = hashlib.sha256()
+    for name in PARTS.values():
+        digest.update((SOURCE / name).read_bytes())
+    folder = home.absolute() / "built-in" / digest.hexdigest()[:12]
     if not (folder / "slt.yaml").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".merge-") as name:
-            _make(parts, Path(name) / "voice")
+            _make(Path(name) / "voice")
             _move_in(Path(name) / "voice", folder)
     return folder
 
 
-def _make(parts: list[Path], folder: Path) -> None:
-    folder.mkdir()
+def _make(folder: Path) -> None:
+    for place, name in PARTS.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(SOURCE / name, folder / place)
     # Loaded here, because it is slow and only the first command of a home needs it.
-    importlib.import_module("farm.merge").merge(parts[0], parts[1], folder / "slt.onnx")
-    shutil.copyfile(parts[2], folder / "slt.onnx.json")
-    shutil.copyfile(parts[3], folder / "slt.yaml")
+    merge = importlib.import_module("farm.merge").merge
+    merge(folder / "acoustic.onnx", folder / "vocoder.onnx", folder / "slt.onnx")
 
 
 def _move_in(made: Path, folder: Path) -> None:

@@ -110,14 +110,21 @@ class Acoustic(nn.Module):
         self.decoder = Stack(6, 7)
         self.to_mel = nn.Linear(WIDTH, MELS)
 
-    def encode(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Predicted]:
-        """Map ids (B, T) without pads to hidden (B, T, WIDTH) and what is predicted."""
+    def encode(
+        self, ids: Tensor, lengths: Tensor, voice: Tensor | None = None
+    ) -> tuple[Tensor, Predicted]:
+        """Map ids (B, T) without pads to hidden (B, T, WIDTH) and what is predicted.
+
+        `voice` (B, WIDTH) joins the hidden before anything is predicted of it.
+        """
         mask = valid(lengths, ids.shape[1])
         index = _count(ids.shape[1])[None].expand(ids.shape)
         before = _log1p(index.float())
         after = _log1p((lengths[:, None] - 1 - index).clamp(min=0).float())
         order = torch.stack([before, after], dim=-1) / 5 - 0.5
         hidden = self.encoder((self.embed(ids) + self.order(order)) * mask, mask)
+        if voice is not None:
+            hidden = (hidden + voice[:, None]) * mask
         duration = self.to_duration(self.duration(hidden, mask))[..., 0].float()
         prosody = self.to_prosody(self.prosody(hidden, mask)).float()
         return hidden, Predicted(duration, prosody[..., 0], prosody[..., 1])

@@ -1,6 +1,6 @@
 """The `data` stage: sentences to ids, durations, signals and features in one folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cache
@@ -17,7 +17,7 @@ from training import features, teacher
 from training.alignment import align, silent
 from training.progress import Progress
 from training.sentences import training_text
-from training.settings import EDGE_FRAMES, F0_CENTRE, HELD_OUT, HOP, SAMPLE_RATE, SEED
+from training.settings import EDGE_FRAMES, F0_CENTRE, F0_RANGE, HELD_OUT, HOP, SAMPLE_RATE, SEED
 
 #: Mean alignment cost per symbol above which espeak and flite read different words.
 MAX_COST: Final = 0.06
@@ -65,13 +65,20 @@ def _frames(
     return np.diff(bounds, prepend=first), first
 
 
-def utterance(text: str) -> Utterance | None:
-    """Speak and align one sentence; None where espeak splits it or reads it otherwise."""
+def utterance(
+    text: str,
+    speak: Callable[[str], tuple[npt.NDArray[np.float32], list[teacher.Phone]]] = teacher.speak,
+    between: tuple[float, float] = F0_RANGE,
+) -> Utterance | None:
+    """Speak and align one sentence; None where espeak splits it or reads it otherwise.
+
+    `between` is where the speaker's F0 may lie, in Hertz.
+    """
     sentences = _phonemizer().phonemize("en-us", text)
     if len(sentences) != 1:
         return None
     symbols = ["^", *(s for s in sentences[0] if s in DEFAULT_PHONEME_ID_MAP), "$"]
-    signal, phones = teacher.speak(text)
+    signal, phones = speak(text)
     ends, cost = align(symbols, phones)
     if cost > MAX_COST:
         return None
@@ -79,7 +86,7 @@ def utterance(text: str) -> Utterance | None:
     frames = int(durations.sum())
     signal = signal[first * HOP : (first + frames) * HOP]
     mel = features.log_mel(torch.from_numpy(signal.copy())[None])[0].numpy()
-    f0, voiced = features.pitch(signal, frames)
+    f0, voiced = features.pitch(signal, frames, between)
     return Utterance(
         ids=np.array([DEFAULT_PHONEME_ID_MAP[s][0] for s in symbols], np.int16),
         durations=durations.astype(np.int16),
@@ -111,13 +118,18 @@ def build(folder: Path, wordnet: Path, count: int, jobs: int) -> None:
     held_out = set(HELD_OUT.read_text("utf-8").splitlines())
     texts = training_text(wordnet, held_out, count, SEED)
     found = list(_utterances(texts, jobs))
+    hours = write(folder, found)
+    print(f"{len(found)} of {len(texts)} sentences, {hours:.2f} hours, in {folder}")
+
+
+def write(folder: Path, found: Sequence[Utterance]) -> float:
+    """Write utterances as arrays, rows end to end; return how many hours they last."""
     for field in fields(Utterance):
         rows = np.concatenate([getattr(one, field.name) for one in found])
         np.save(folder / f"{field.name}.npy", rows)
     sizes = np.array([(len(u.ids), len(u.mel)) for u in found], np.int64)
     np.save(folder / "sizes.npy", sizes)
-    hours = sizes[:, 1].sum() * HOP / SAMPLE_RATE / 3600
-    print(f"{len(found)} of {len(texts)} sentences, {hours:.2f} hours, in {folder}")
+    return float(sizes[:, 1].sum() * HOP / SAMPLE_RATE / 3600)
 
 
 class Corpus:

@@ -84,7 +84,7 @@ def silence(corpus: Corpus) -> Tensor:
     return torch.from_numpy(np.mean(first, axis=0, dtype=np.float64).astype(np.float32))
 
 
-def _rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Round large weights to what half precision can hold."""
     return {k: v.half().float() if v.numel() >= HALVE_FROM else v for k, v in weights.items()}
 
@@ -94,8 +94,8 @@ def load(work: Path) -> tuple[AcousticGraph, VocoderGraph]:
     acoustic, vocoder, corpus = Acoustic(), Vocoder(), Corpus(work / "corpus")
     weights = averaged(work / "acoustic.pt")
     weights["embed.weight"] = stand_in(weights["embed.weight"], corpus.ids())
-    acoustic.load_state_dict(_rounded(weights))
-    vocoder.load_state_dict(_rounded(averaged(work / "refined.pt")))
+    acoustic.load_state_dict(rounded(weights))
+    vocoder.load_state_dict(rounded(averaged(work / "refined.pt")))
     return (
         AcousticGraph(acoustic).eval(),
         VocoderGraph(vocoder, silence(corpus)).eval(),
@@ -123,7 +123,8 @@ def _write_acoustic(graph: AcousticGraph, path: Path) -> None:
     )
 
 
-def _write_vocoder(graph: VocoderGraph, path: Path) -> None:
+def write_vocoder(graph: VocoderGraph, path: Path) -> None:
+    """Write a vocoder: mel and its lengths to audio."""
     torch.onnx.export(
         graph,
         (torch.randn(2, MELS, 40), torch.tensor([40, 33])),
@@ -194,7 +195,7 @@ def export(work: Path, out: Path) -> None:
         # The tracer says what it does not fold; nothing of it changes the result.
         warnings.simplefilter("ignore")
         _write_acoustic(acoustic, out / "acoustic.onnx")
-        _write_vocoder(vocoder, out / "vocoder.onnx")
+        write_vocoder(vocoder, out / "vocoder.onnx")
     for name in ("acoustic.onnx", "vocoder.onnx"):
         halve(out / name)
         print(f"{out / name}: {(out / name).stat().st_size / 1e6:.1f} MB")

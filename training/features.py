@@ -53,7 +53,9 @@ def log_mel(signal: Tensor) -> Tensor:
     return torch.log(torch.clamp(mel_filters() @ magnitude, min=MEL_FLOOR))
 
 
-def pitch(signal: FloatArray, frames: int) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+def pitch(
+    signal: FloatArray, frames: int, between: tuple[float, float] = F0_RANGE
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     """Return F0 in Hertz, (frames,), bridged where unvoiced, and which frames are voiced.
 
     pyworld's DIO, refined by StoneMask (Morise et al. 2009), read at frame centres.
@@ -61,7 +63,7 @@ def pitch(signal: FloatArray, frames: int) -> tuple[FloatArray, npt.NDArray[np.b
     import pyworld  # type: ignore[import-untyped]
 
     wide = signal.astype(np.float64)
-    low, high = F0_RANGE
+    low, high = between
     f0, times = pyworld.dio(wide, SAMPLE_RATE, f0_floor=low, f0_ceil=high, frame_period=4.0)
     f0 = pyworld.stonemask(wide, f0, times, SAMPLE_RATE)
     centres = (np.arange(frames) + 0.5) * HOP / SAMPLE_RATE

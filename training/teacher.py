@@ -57,10 +57,10 @@ def read_wave(path: Path) -> FloatArray:
     return np.frombuffer(raw, np.int16).astype(np.float32) / 32768.0
 
 
-def speak(text: str) -> tuple[FloatArray, list[Phone]]:
-    """Let flite's `slt` speak; return 16 kHz float32 of shape (samples,) and its phones."""
+def speak(text: str, voice: str = "slt", *options: str) -> tuple[FloatArray, list[Phone]]:
+    """Let a voice of flite's speak; return 16 kHz float32 of shape (samples,) and its phones."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command = ["flite", "-voice", "slt", "-psdur", "-t", text, "-o", str(path)]
+        command = ["flite", "-voice", voice, *options, "-psdur", "-t", text, "-o", str(path)]
         listing = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return read_wave(path), parse_phones(listing)

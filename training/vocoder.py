@@ -70,6 +70,8 @@ class Vocoder(nn.Module):
     dft: Tensor
     inverse: Tensor
     ramp: Tensor
+    f0_range = F0_RANGE
+    """Hertz between which the pulses lie."""
 
     def __init__(self) -> None:
         """Start from random weights; the caller seeds torch."""
@@ -103,7 +105,7 @@ class Vocoder(nn.Module):
         All harmonics below HARMONICS_BELOW in closed form (the Dirichlet kernel). The
         phase adds up in float64 over frames, so it does not drift in long sentences.
         """
-        low, high = F0_RANGE
+        low, high = self.f0_range
         f0 = (F0_CENTRE * torch.exp(pitch)).clamp(low, high)[..., None]
         before = torch.cat([f0[:, :1], f0[:, :-1]], dim=1)
         after = torch.cat([f0[:, 1:], f0[:, -1:]], dim=1)
