@@ -11,16 +11,15 @@ BIN := $(VENV)/bin
 # An uv that is installed but does not start (a shim of another version) counts as missing.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(BIN)/uv)
 
-# EXTRAS=all tests with every engine. No engine needs more than `dev` yet; the set that adds torch
-# and coqui-tts takes its place here, and in scripts/lock, with the first engine that uses them.
+# EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB).
 EXTRAS ?= dev
 SET_dev := dev
-SET_all := dev
+SET_all := all
 SET := $(or $(SET_$(EXTRAS)),$(error EXTRAS is '$(EXTRAS)': choose dev or all))
 
 PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
 
-.PHONY: help setup dev demo up test faults lint format bench lock clean
+.PHONY: help setup dev demo up test faults gpu lint format bench lock clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
@@ -39,6 +38,9 @@ test: dev  ## run the tests (EXTRAS=all: with every engine)
 
 faults: dev  ## kill every kind of process in turn (minutes)
 	@$(BIN)/python -m pytest -m faults $(ARGS)
+
+gpu: dev  ## run what needs a GPU (onnxruntime-gpu in place of onnxruntime)
+	@$(BIN)/python -m pytest tests/gpu -s $(ARGS)
 
 lint: dev  ## check style and types
 	@$(BIN)/ruff check . $(PYTHON_SCRIPTS)

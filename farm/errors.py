@@ -10,7 +10,8 @@
     └── Unavailable         the world's fault: retried with backoff, HTTP 503
         ├── StoreUnavailable
         ├── LedgerUnavailable
-        └── OutOfMemory     the batch did not fit; the caller may halve it
+        ├── OutOfMemory     the batch did not fit; the caller may halve it
+        └── DeviceLost      the device is of no use to this process any more
 
 Vendor errors are mapped to this tree once, where the vendor is called.
 """
@@ -58,3 +59,7 @@ class LedgerUnavailable(Unavailable):
 
 class OutOfMemory(Unavailable):
     """The batch did not fit on the device; the caller may halve it."""
+
+
+class DeviceLost(Unavailable):
+    """The device failed, and with it everything this process has on it: the process must end."""

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from farm import keys, voices
+from farm.calibration import Budgets
 from farm.engines import Engine, load
-from farm.jobs import Spec, from_json
+from farm.errors import UnknownVoice
+from farm.jobs import Spec, Voice, from_json
 from farm.ledger import Ledger, Ref
+from farm.models import Models
+from farm.slots import CPU, Slot
 from farm.storage import Store
 
 #: Seconds after which a unit's claim is renewed no more: it hangs.
@@ -26,20 +30,37 @@ class Farm:
     """This host's folder for voices."""
     send: Callable[[Ref, str], None]
     """Puts a unit's message, with a label for people, into its queue."""
-    device: str = "cpu"
     id: str = "farm"
     """Farms that share a store touch only the jobs that carry their id."""
-    engines: dict[str, Engine] = field(default_factory=dict)
+    slot: Slot = CPU
+    """Where this process speaks."""
+    engines: Models = field(default_factory=Models)
     """Loaded voices, by digest."""
+    budgets: Budgets | None = None
+    """How much a forward pass holds, where that is measured; None: one segment."""
 
     def spec(self, job: str) -> Spec:
         """Return a job as accepted."""
         return from_json(Spec, self.store.get(keys.spec(job)))
 
-    def engine(self, spec: Spec, voice: str) -> Engine:
-        """Return a voice ready to speak, loaded once per process."""
-        pinned = spec.voices[voice]
-        if pinned.digest not in self.engines:
-            folder = voices.fetch(pinned, self.store, self.cache)
-            self.engines[pinned.digest] = load(pinned, folder, self.device)
-        return self.engines[pinned.digest]
+    def engine(self, voice: Voice) -> Engine:
+        """Return a voice ready to speak; loaded once per process, while there is room for it.
+
+        Raises:
+            UnknownVoice: it was revoked; it is then in this host's cache no more.
+        """
+        self.refuse_revoked(voice)
+        if voice.digest in self.engines:
+            return self.engines[voice.digest]
+        folder = voices.fetch(voice, self.store, self.cache)
+        size = sum((folder / name).stat().st_size for name in voice.files.values())
+        return self.engines.add(voice.digest, size, lambda: load(voice, folder, self.slot.device))
+
+    def refuse_revoked(self, voice: Voice) -> None:
+        """Forget a voice that was revoked, and raise `UnknownVoice`."""
+        try:
+            voices.refuse_revoked(voice, self.store)
+        except UnknownVoice:
+            self.engines.drop(voice.digest)
+            voices.forget(voice.id, self.cache)
+            raise

@@ -60,6 +60,8 @@ class Voice:
     language: str
     sample_rate: int
     licence: str = ""
+    consent: str = ""
+    """Whose voice it is and when they agreed, where it is a clone."""
     rtf: float = 0.1
     """Seconds of compute per second of audio on the family's usual device; sizes the chunks."""
     files: Mapping[str, str] = field(default_factory=dict)

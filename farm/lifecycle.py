@@ -128,7 +128,8 @@ def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
     counts = {name: int(live.get(name, 0)) for name in COUNTERS}
     times = {name: float(live[name]) for name in TIMES if name in live}
     state = {"schema": SCHEMA, "job": job, "revision": revision, "state": live["state"]}
-    return {**state, **named, **counts, **times}
+    devices = {name[3:]: int(live[name]) for name in sorted(live) if name.startswith("on:")}
+    return {**state, **named, **counts, **times, "devices": devices}
 
 
 def failures(farm: Farm, job: str) -> Iterator[dict[str, Any]]:

@@ -74,6 +74,7 @@ class Press:
         """Write the list of every output, an item a line."""
         voices = [
             {"id": voice.id, "digest": voice.digest, "licence": voice.licence}
+            | ({"consent": voice.consent} if voice.consent else {})
             for voice in self.spec.voices.values()
         ]
         about: dict[str, Any] = {

@@ -6,17 +6,17 @@ A stage may be run twice and at any time; only the ledger's first record of it c
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from farm import keys, planning, publishing, reading
+from farm import keys, planning, publishing, reading, warming
 from farm.assembly import Bench, ItemRecord, assemble
-from farm.engines import phonemiser
-from farm.errors import JobError, LedgerUnavailable
+from farm.engines import Engine, phonemiser
+from farm.errors import JobError, LedgerUnavailable, OutOfMemory, UnknownVoice
 from farm.farm import Farm
 from farm.jobs import (
     About,
@@ -28,6 +28,7 @@ from farm.jobs import (
     Segment,
     Spec,
     State,
+    Voice,
     from_json,
     to_json,
 )
@@ -160,23 +161,57 @@ def chunk(work: Work) -> Outcome:
     farm, ref, spec = work.farm, work.ref, work.spec
     key = work.plan_key(ref.lane.split(".")[0], ref.page)
     wanted = from_json(Chunk, _chunks(farm.store, key, work.claim.attempt)[ref.chunk])
+    voice = spec.voices[wanted.voice]
+    engine = farm.engine(voice)
+    warming.note(farm, voice)
     booth = Booth(
-        engine=farm.engine(spec, wanted.voice),
-        voice=spec.voices[wanted.voice],
+        engine=engine,
+        voice=voice,
         store=farm.store,
         scope=spec.owner,
-        device=farm.device,
+        device=farm.slot.name,
+        budget=_budget(work, engine, voice, wanted.segments),
         flight=lambda digests: farm.ledger.flight(ref, work.holder, digests),
         spoken=lambda spoken: work.spoken(_numbers(farm, spoken)),
     )
-    spoken = booth.speak(wanted, work.claim.suspects)
+    try:
+        spoken = booth.speak(wanted, work.claim.suspects)
+    except OutOfMemory:
+        farm.engines.keep_only(voice.digest)  # there is more room when the chunk comes back
+        raise
+    finally:
+        _check_revoked(work, wanted)
     shares = [asdict(share) for share in wanted.shares]
-    return _numbers(farm, spoken), farm.ledger.finish(ref, asdict(spoken) | {"shares": shares})
+    result = asdict(spoken) | {"shares": shares, "device": farm.slot.name}
+    return _numbers(farm, spoken), farm.ledger.finish(ref, result)
+
+
+def _budget(work: Work, engine: Engine, voice: Voice, segments: Sequence[Segment]) -> int:
+    """What a forward pass may hold; measured with a chunk that nobody waits for."""
+    budgets = work.farm.budgets
+    known = budgets.known(voice) if budgets else 1
+    if budgets is None or known is not None:
+        return known or 1
+    if work.claim.suspects or work.ref.lane.endswith(".now"):
+        return 1
+    longest = max(segments, key=lambda segment: len(segment.text))
+    work.farm.ledger.flight(work.ref, work.holder, [longest.digest])
+    return budgets.find(voice, engine.speak, longest)
+
+
+def _check_revoked(work: Work, chunk: Chunk) -> None:
+    """Remove what was just spoken, should its voice have been revoked meanwhile, and raise."""
+    try:
+        work.farm.refuse_revoked(work.spec.voices[chunk.voice])
+    except UnknownVoice:
+        for segment in chunk.segments:
+            work.farm.store.delete(_segment_key(work.spec, segment))
+        raise
 
 
 def _numbers(farm: Farm, spoken: Spoken) -> dict[str, Any]:
     numbers = asdict(spoken)
-    return numbers | {"failed": len(numbers.pop("failures")), "device": farm.device}
+    return numbers | {"failed": len(numbers.pop("failures")), "device": farm.slot.name}
 
 
 @lru_cache(maxsize=4)

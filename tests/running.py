@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any
 import redis
 
 from farm import dispatch, keys, lifecycle
+from farm.audio import Audio
 from farm.control import Control
-from farm.engines import load
+from farm.engines import Engine, load
 from farm.errors import Unavailable
 from farm.farm import Farm
 from farm.jobs import Chunk, Kind, Output, Segment, Spec, State, Voice, from_json
@@ -178,3 +179,20 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
+
+
+class Acting(Engine):
+    """The tone engine, after an act of its own."""
+
+    def __init__(self, inner: Engine, act: Callable[[Sequence[Segment]], None]) -> None:
+        self.sample_rate = inner.sample_rate
+        self._inner, self._act = inner, act
+
+    def speak(self, segments: Sequence[Segment]) -> list[Audio]:
+        self._act(segments)
+        return self._inner.speak(segments)
+
+
+def acting(farm: Running, act: Callable[[Sequence[Segment]], None]) -> None:
+    digest = tone().digest
+    farm.farm.engines[digest] = Acting(farm.farm.engines[digest], act)

@@ -4,22 +4,20 @@ import json
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from farm import dispatch, keys, lifecycle, stages
-from farm.audio import Audio
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
-from farm.engines import Engine
 from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Output, Segment
 from farm.ledger import Ref, parse
 from farm.storage.local import LocalStore
 from farm.synthesis import ATTEMPTS
-from tests.running import Running, quiet, running, tone
+from tests.running import Running, acting, quiet, running
 
 TEXT = "One is here. Two is there.\n\nThree is nowhere."
 LONG = "A sentence of some forty characters, yes. " * 60
@@ -29,23 +27,6 @@ LONG = "A sentence of some forty characters, yes. " * 60
 def farm(redis_url: str, tmp_path: Path) -> Iterator[Running]:
     with running(redis_url, tmp_path) as farm:
         yield farm
-
-
-class Acting(Engine):
-    """The tone engine, after an act of its own."""
-
-    def __init__(self, inner: Engine, act: Callable[[Sequence[Segment]], None]) -> None:
-        self.sample_rate = inner.sample_rate
-        self._inner, self._act = inner, act
-
-    def speak(self, segments: Sequence[Segment]) -> list[Audio]:
-        self._act(segments)
-        return self._inner.speak(segments)
-
-
-def acting(farm: Running, act: Callable[[Sequence[Segment]], None]) -> None:
-    digest = tone().digest
-    farm.farm.engines[digest] = Acting(farm.farm.engines[digest], act)
 
 
 class Down(LocalStore):
@@ -323,7 +304,8 @@ def test_work_whose_claim_was_lost_ends_harmlessly_and_is_renewed_no_more(
     _, result = farm.step()
     assert others == ["go", True]
     assert (result["segments"], result["misses"]) == (3, 3)
-    said = [record.message for record in caplog.records if "no claim to renew" in record.message]
+    told = [record.message for record in caplog.records]
+    said = [line for line in told if line.startswith(f"{ref}: no claim to renew")]
     assert said == [f"{ref}: no claim to renew: stopped, another's, or just done"]
     assert farm.finish() == "completed"
     assert farm.count("segments") == 3

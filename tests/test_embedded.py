@@ -10,7 +10,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
+from farm.embedded import FIRST_FAMILY, _families
+from farm.ledger import Ledger
 from tests.homes import Home, book_text, ended, home, kill, until
 
 
@@ -128,3 +131,12 @@ def test_a_farm_that_cannot_start_says_why_and_where_it_is_written(tmp_path: Pat
         assert said.stderr.endswith(f"see {farm.home / 'logs' / 'supervisor.log'}\n")
         assert said.stderr.count("\n") == 1
         assert farm.gone()
+
+
+def test_no_worker_starts_for_a_family_that_only_had_work_once(redis_url: str) -> None:
+    ledger, client = Ledger(redis_url), redis.Redis.from_url(redis_url)
+    client.sadd("farm:lanes", "yourtts", "onnx.now", "tone")
+    client.lpush("tts.onnx.now", "a message")
+    assert _families(ledger) == {FIRST_FAMILY, "onnx"}
+    client.close()
+    ledger._redis.close()

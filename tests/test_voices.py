@@ -87,7 +87,7 @@ def test_an_unknown_voice_is_refused_with_the_valid_ones(folder: Path) -> None:
     ("fields", "reason"),
     [
         ({}, "engine: Field required"),
-        ({"engine": "vocaloid"}, "engine: 'vocaloid' is none of piper, tone"),
+        ({"engine": "vocaloid"}, "engine: 'vocaloid' is none of fastspeech2, piper, "),
         ({"engine": "tone", "rtf": "fast"}, "rtf: Input should be a valid number"),
         ({"engine": "tone", "rtf": 0}, "rtf: Input should be greater than 0"),
         ({"engine": "tone", "license": "MIT"}, "license: Extra inputs are not permitted"),

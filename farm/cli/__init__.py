@@ -24,6 +24,8 @@ COMMANDS = {
     "voices": "voices",
     "worker": "running",
     "control": "running",
+    "serve": "serving",
+    "export": "exporting",
     "recover": "recovering",
     "doctor": "doctor",
     "supervise": "supervising",

@@ -11,17 +11,31 @@ from typing import Annotated
 
 import typer
 
-from farm import keys
+from farm import builtin, keys, voices
 from farm.cli import checking, listing, watching
 from farm.cli.listing import Record
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
-from farm.cli.speaking import SpeedOption, VoiceOption, make_spec, out, report, run, summary
+from farm.cli.speaking import (
+    SpeedOption,
+    VoiceOption,
+    make_spec,
+    out,
+    report,
+    run,
+    speak,
+    summary,
+)
 from farm.errors import NotFound
 from farm.jobs import Output, Prosody
 from farm.text import documents
 
 SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
+#: What each voice that ships with the farm says at the end of the demo.
+PARAGRAPH = (
+    "This is {voice}, one of the voices that come with the farm. It cost nothing to make but time: "
+    "every word you hear was computed a moment ago, on this machine."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -114,10 +128,24 @@ def demo(json: JsonOption = False) -> None:
         record, listed = make_book(joined, SAMPLE, "", options)
         files = fetch_book(joined, listed, folder)
         made = report(joined.farm, record, files, begin)
+        made["voices"] = _paragraphs(joined, folder / "voices")
     if json:
         print_json(made)
         return
     for path in sorted([*(file["path"] for file in files), str(folder / "manifest.json")]):
         out.print(f"  {path}")
+    for voice, path in made["voices"].items():
+        out.print(f"  {path}: the voice {voice!r}")
     summary(record, folder)
     out.print(f"{record['seconds'] / made['elapsed_s']:.0f} times real time, all told")
+
+
+def _paragraphs(joined: Session, folder: Path) -> dict[str, str]:
+    """Let every voice that ships with the farm say a few words; return voice to path."""
+    folder.mkdir(exist_ok=True)
+    made = {}
+    for voice in voices.catalogue([builtin.prepare(joined.settings.home)]):
+        path = folder / f"{voice}.flac"
+        speak(joined, PARAGRAPH.format(voice=voice.replace("-", " ")), path, voice)
+        made[voice] = str(path)
+    return made

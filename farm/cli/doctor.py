@@ -33,7 +33,7 @@ from farm.cli.printing import (
 from farm.cli.services import ask, redis, store
 from farm.cli.session import catalogue
 from farm.config import Settings, read_settings
-from farm.engines import ENGINES
+from farm.engines import ENGINES, FAMILIES
 from farm.errors import FarmError
 
 #: Free bytes below which a disk fails, and below which it is worth a warning.
@@ -158,7 +158,8 @@ def engines(_: Settings) -> Finding:
     if not broken:
         return Finding("ok", good)
     reasons = "; ".join(f"{name}: {reason}" for name, reason in broken.items())
-    mend = " ".join(f"pip install 'farm[{name}]'" for name in broken)
+    extras = dict.fromkeys(FAMILIES.get(name, name) for name in broken)
+    mend = " ".join(f"pip install 'farm[{extra}]'" for extra in extras)
     return Finding("warning", f"{good or 'none'}; not here: {reasons}", mend)
 
 
@@ -192,7 +193,9 @@ def runtime_finding(installed: Mapping[str, str], providers: Sequence[str], devi
     if not providers:
         return Finding("failed", "onnxruntime has no provider", "install it again")
     if device.startswith("cuda") and "CUDAExecutionProvider" not in providers:
-        mend = "pip uninstall -y onnxruntime, then pip install 'farm[onnx-gpu]'; or FARM_DEVICE=cpu"
+        mend = (
+            "pip uninstall -y onnxruntime, then pip install 'farm[onnx-gpu]'; or FARM_DEVICES=cpu"
+        )
         return Finding("failed", f"device {device!r} is set, but there is no CUDA provider", mend)
     name, version = next(iter(installed.items()))
     short = ", ".join(provider.removesuffix("ExecutionProvider") for provider in providers)
@@ -212,10 +215,10 @@ def gpu_finding(names: Sequence[str], device: str) -> Finding:
     if device.startswith("cuda"):
         if names:
             return Finding("ok", f"{there}; the engines run on {device}")
-        mend = "install the NVIDIA driver (nvidia-smi), or set FARM_DEVICE=cpu"
+        mend = "install the NVIDIA driver (nvidia-smi), or set FARM_DEVICES=cpu"
         return Finding("failed", f"device {device!r} is set, but there is no GPU", mend)
     if names:
-        mend = "install 'farm[onnx-gpu]' in place of onnxruntime, and set FARM_DEVICE=cuda:0"
+        mend = "install 'farm[onnx-gpu]' in place of onnxruntime, and set FARM_DEVICES=cuda:0"
         return Finding("warning", f"{there} is not used: the engines run on the CPU", mend)
     return Finding("ok", "none; the engines run on the CPU")
 

@@ -187,6 +187,8 @@ def facts(found: Record, now: float) -> Iterator[tuple[str, str]]:
     if found["rtf"] is not None:
         spent, made = found["compute_ms"] / 1000, found["audio_ms"] / 1000
         yield "spoken", f"{made:.1f} s of audio in {spent:.1f} s of compute, RTF {found['rtf']}"
+    if found.get("devices"):
+        yield "devices", ", ".join(f"{name} ({n})" for name, n in found["devices"].items())
     if found.get("seconds"):
         yield "length", f"{found['seconds']:.1f} s"
 

@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import checking, watching
+from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
-from farm.cli.speaking import SpeedOption, VoiceOption, make_spec, report, run, summary
+from farm.cli.speaking import SpeedOption, VoiceOption, report, speak, summary
 from farm.errors import InvalidInput
-from farm.jobs import Output, Prosody
 
 
 def register(app: typer.Typer) -> None:
@@ -34,17 +33,11 @@ def say(
     words = sys.stdin.read() if text == "-" else text
     if not words.strip():
         raise InvalidInput("nothing to say: the text is empty")
-    format_ = checking.format_of(output)
+    checking.format_of(output)
     checking.check_options(voice, speed)
     checking.check_file(output)
-    options = Output(format_)
     with session() as joined:
-        spec = make_spec(
-            joined, "speech", output.name, words, voice, options, prosody=Prosody(speed=speed)
-        )
-        record = run(joined, spec, words.encode())
-        (item,) = watching.manifest(joined.farm, spec.id)["items"]
-        made = watching.fetch(joined.farm, item["files"][format_], output)
+        record, made = speak(joined, words, output, voice, speed)
         if json:
             print_json(report(joined.farm, record, [made], begin))
         else:

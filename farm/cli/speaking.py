@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from farm import keys, lifecycle
-from farm.cli import listing, watching
+from farm.cli import checking, listing, watching
 from farm.cli.listing import Record
 from farm.cli.session import Session
 from farm.errors import JobError
 from farm.farm import Farm
-from farm.jobs import Kind, Output, Spec, State, to_json
+from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
 SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
@@ -51,6 +51,19 @@ def make_spec(
     identity = hashlib.sha256(to_json(spec) + content.encode()).hexdigest()[:16]
     id_ = f"{kind}-{identity}"
     return replace(spec, id=id_, input=keys.job(id_, "input", "text"), created=time.time())
+
+
+def speak(
+    joined: Session, words: str, path: Path, voice: str, speed: float = 1.0
+) -> tuple[Record, Record]:
+    """Speak one text into a file; return its job's record and the file's, as `fetch` has it."""
+    format_ = checking.format_of(path)
+    spec = make_spec(
+        joined, "speech", path.name, words, voice, Output(format_), prosody=Prosody(speed=speed)
+    )
+    record = run(joined, spec, words.encode())
+    (item,) = watching.manifest(joined.farm, spec.id)["items"]
+    return record, watching.fetch(joined.farm, item["files"][format_], path)
 
 
 def run(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:

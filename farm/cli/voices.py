@@ -1,4 +1,4 @@
-"""`farm voices`: list, show, add, check. None of them needs a running farm."""
+"""`farm voices`: list, show, add, pull, check, clone, revoke. Only the last needs a farm."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from farm import engines, voices
-from farm.cli import adding, trying
+from farm.cli import adding, cloning, installing, pulling, revoking, trying
 from farm.cli.printing import (
     JsonOption,
     any_failed,
@@ -21,10 +21,10 @@ from farm.cli.printing import (
 )
 from farm.cli.session import catalogue
 from farm.config import read_settings
-from farm.errors import InvalidInput
+from farm.errors import JobError
 from farm.voices import VoiceFile
 
-app = typer.Typer(help="Voices: list, show, add, check.", no_args_is_help=True)
+app = typer.Typer(help="Voices: list, show, add, pull, check, clone, revoke.", no_args_is_help=True)
 
 VoiceArgument = Annotated[str, typer.Argument(metavar="VOICE", help="Id of a voice.")]
 
@@ -69,13 +69,16 @@ def add(
         out.print(f"added {file.id}: {file.path}; try it with: farm voices check {file.id}")
 
 
+pulling.register(app)
+
+
 @app.command()
 def check(voice: VoiceArgument, json: JsonOption = False) -> None:
     """Have a voice speak, judge what it says, and measure its speed."""
     settings = read_settings()
     file = voices.find(catalogue(settings), voice)
     found, rtf = trying.check(file, settings.device)
-    if not any_failed(found) and adding.is_own(settings, file):
+    if not any_failed(found) and installing.is_own(settings, file):
         adding.keep_rtf(file, rtf)
     if json:
         print_json({"id": file.id, "rtf": rtf, "findings": findings_json(found)})
@@ -83,6 +86,10 @@ def check(voice: VoiceArgument, json: JsonOption = False) -> None:
         for name, finding in found.items():
             print_finding(name, finding)
     raise typer.Exit(any_failed(found))
+
+
+cloning.register(app)
+revoking.register(app)
 
 
 def describe(file: VoiceFile) -> dict[str, Any]:
@@ -98,12 +105,15 @@ def describe(file: VoiceFile) -> dict[str, Any]:
         "visibility": file.visibility,
         "rtf": file.rtf,
         "parameters": dict(file.parameters),
+        "source": file.source,
+        "consent": file.consent,
+        "revoked": file.revoked,
         "files": {role: str(path) for role, path in file.files.items()},
         "path": str(file.path),
     }
     try:
         pinned = voices.pin(file)
-    except InvalidInput as error:
+    except JobError as error:
         return about | {"error": str(error)}
     named = {"language": pinned.language, "sample_rate": pinned.sample_rate}
     return about | named | {"digest": pinned.digest}

@@ -7,9 +7,9 @@ below, and a voice's YAML that names it; `tests/engines/test_contract.py` then j
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from farm import phonemes
 from farm.engines.base import Engine
 from farm.errors import EngineError, Unavailable
 from farm.jobs import Voice
@@ -18,20 +18,37 @@ __all__ = ["ENGINES", "FAMILIES", "Engine", "family", "load", "phonemiser"]
 
 #: Engine to the class that speaks it.
 ENGINES = {
+    "fastspeech2": "farm.engines.fastspeech2:FastSpeech2",
     "piper": "farm.engines.piper:Piper",
+    "piper_http": "farm.engines.piper_http:PiperHttp",
     "tone": "farm.engines.tone:Tone",
+    "vits": "farm.engines.vits:Vits",
+    "yourtts": "farm.engines.yourtts:YourTts",
+    "yourtts_http": "farm.engines.yourtts_http:YourttsHttp",
+    "yourtts_onnx": "farm.engines.yourtts_onnx:YourTtsOnnx",
 }
 
 #: Engine to the family whose workers and queue it shares.
 FAMILIES = {
+    "fastspeech2": "onnx",
     "piper": "piper",
+    "piper_http": "http",
     "tone": "tone",
+    "vits": "onnx",
+    "yourtts": "yourtts",
+    "yourtts_http": "http",
+    "yourtts_onnx": "onnx",
 }
 
-#: Engine to the phonemiser's name and the package whose version names code and data.
-_PHONEMISERS = {
-    "piper": ("espeak-ng", "piper-tts"),
+#: Engine to what may turn its texts into symbols: alphabets of `farm.phonemes`, and the number of
+#: the engine's own rules. Which of them a voice uses, its files say; all count.
+_ALPHABETS: dict[str, tuple[str, ...]] = {
+    "fastspeech2": ("paddle", "arpabet", "espeak"),
+    "piper": ("espeak",),
+    "vits": ("espeak",),
+    "yourtts_onnx": ("espeak",),
 }
+_RULES = {"vits": "dialects-1"}
 
 
 def load(voice: Voice, folder: Path, device: str) -> Engine:
@@ -48,7 +65,7 @@ def load(voice: Voice, folder: Path, device: str) -> Engine:
     except ImportError as error:
         raise Unavailable(
             f"engine {voice.engine!r} is not installed here ({error}): "
-            f"install the extra 'farm[{voice.engine}]'"
+            f"install the extra 'farm[{family(voice.engine)}]'"
         ) from error
     return kind(voice, folder, device)
 
@@ -59,21 +76,25 @@ def family(engine: str) -> str:
 
 
 def phonemiser(engine: str) -> str:
-    """Name what turns text into phonemes for an engine, with its version, without importing it.
+    """Name what turns text into symbols for an engine, with all versions, without importing it.
 
     Raises:
         EngineError: there is no such engine.
-        Unavailable: the engine's package is not installed here.
+        Unavailable: the package of the only alphabet that the engine reads is not installed here.
     """
-    if _known(engine) not in _PHONEMISERS:
-        return "none"
-    name, package = _PHONEMISERS[engine]
-    try:
-        return f"{name}/{package}-{version(package)}"
-    except PackageNotFoundError as error:
-        raise Unavailable(
-            f"engine {engine!r} is not installed here: install the extra 'farm[{engine}]'"
-        ) from error
+    alphabets = _ALPHABETS.get(_known(engine), ())
+    names = [_RULES[engine]] if engine in _RULES else []
+    for alphabet in alphabets:
+        try:
+            names.append(phonemes.phonemiser(alphabet))
+        except Unavailable as error:
+            if len(alphabets) == 1:
+                raise Unavailable(
+                    f"engine {engine!r} is not installed here: "
+                    f"install the extra 'farm[{family(engine)}]'"
+                ) from error
+            names.append(f"{alphabet}-absent")
+    return "/".join(names) or "none"
 
 
 def _known(engine: str) -> str:

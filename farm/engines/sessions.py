@@ -10,7 +10,7 @@ from typing import Any
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from farm.errors import EngineError, OutOfMemory, Unavailable
+from farm.errors import DeviceLost, EngineError, OutOfMemory, Unavailable
 
 #: Every exception type of the native library, which share no base class of their own, and what
 #: its Python layer raises about inputs that are missing.
@@ -36,7 +36,7 @@ def mapped(what: str) -> Iterator[None]:
 
     Raises:
         OutOfMemory: an allocation failed, on the host or the device.
-        Unavailable: the device failed.
+        DeviceLost: the device failed; a CUDA context does not recover.
         EngineError: anything else: the graph or its input is at fault.
     """
     try:
@@ -48,7 +48,7 @@ def mapped(what: str) -> Iterator[None]:
         if _MEMORY.search(line):
             raise OutOfMemory(f"{what}: {line}") from error
         if _DEVICE.search(line):
-            raise Unavailable(f"{what}: {line}") from error
+            raise DeviceLost(f"{what}: {line}") from error
         raise EngineError(f"{what}: {line}") from error
 
 

@@ -7,12 +7,15 @@ misbehave; they are not spoken:
     [[fail]]      these segments raise `EngineError`
     [[oom]]       a batch of more than one segment raises `OutOfMemory`
     [[crash]]     the process dies at once (SIGKILL)
+    [[poison]]    these segments raise `DeviceLost`
     [[hang]]      the call does not return for an hour
     [[slow 0.5]]  the call takes so many seconds longer
     [[lack]]      the signal comes with a warning
 
 Voice parameters: `seconds_per_audio_second` (compute per second of audio, default 0) and `busy`
-(1: spend it computing, 0: asleep; default 0).
+(1: spend it computing, 0: asleep; default 0). `seconds_per_pass` is what a forward pass costs
+beside (default 0), and `most_characters` the padded characters that fit into one (default 0: any
+number; more raise `OutOfMemory`).
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import numpy as np
 
 from farm.audio import Audio, Timing
 from farm.engines.base import Engine
-from farm.errors import EngineError, OutOfMemory
+from farm.errors import DeviceLost, EngineError, OutOfMemory
 from farm.jobs import Segment, Voice
 
 #: Seconds that a character lasts at speed 1; about the pace of a reader.
@@ -38,7 +41,7 @@ CHARACTER_S = 0.06
 #: Peak of the tone at volume 0 dB.
 PEAK = 0.25
 
-_MARKER = re.compile(r"\s*\[\[(fail|oom|crash|hang|slow|lack)(?:\s+(\d+(?:\.\d+)?))?\]\]")
+_MARKER = re.compile(r"\s*\[\[(fail|oom|crash|poison|hang|slow|lack)(?:\s+(\d+(?:\.\d+)?))?\]\]")
 _HANG_S = 3600.0
 
 
@@ -49,14 +52,20 @@ class Tone(Engine):
         """Take the voice's sample rate and parameters; it has no files and runs on any device."""
         self.sample_rate = voice.sample_rate
         self._cost = float(voice.parameters.get("seconds_per_audio_second", 0))
+        self._pass_cost = float(voice.parameters.get("seconds_per_pass", 0))
+        self._most = int(voice.parameters.get("most_characters", 0))
         self._busy = bool(voice.parameters.get("busy", 0))
 
     def speak(self, segments: Sequence[Segment]) -> list[Audio]:
         """Return a tone per segment; see `Engine.speak`."""
         for segment in segments:
             _misbehave(segment, len(segments))
+        padded = len(segments) * max((len(segment.text) for segment in segments), default=0)
+        if 0 < self._most < padded:
+            raise OutOfMemory(f"{padded} padded characters, {self._most} fit")
         spoken = [self._tone(segment) for segment in segments]
-        _spend(self._cost * sum(audio.seconds for audio in spoken), self._busy)
+        seconds = sum(audio.seconds for audio in spoken)
+        _spend(self._pass_cost + self._cost * seconds, self._busy)
         return spoken
 
     def _tone(self, segment: Segment) -> Audio:
@@ -86,6 +95,8 @@ def _misbehave(segment: Segment, batch: int) -> None:
             raise EngineError(f"asked to fail by {segment.text!r}")
         if what == "oom" and batch > 1:
             raise OutOfMemory(f"asked to run out of memory in a batch of {batch}")
+        if what == "poison":
+            raise DeviceLost(f"asked to lose the device by {segment.text!r}")
         if what == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
         if what in ("hang", "slow"):

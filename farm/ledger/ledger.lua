@@ -17,7 +17,8 @@
 -- round                    string  time of the reconciler's last round, ms; negative: it spared
 -- jobs                     zset    job -> created, ms
 -- closed                   zset    job -> when it is forgotten, ms
--- job:<job>                hash    state rev attempt owner kind lane priority created, counters
+-- job:<job>                hash    state rev attempt owner kind lane priority created, counters;
+--                                  on:<device>: segments spoken there
 -- todo:<job>:<lane>        list    `<page>.<n> <label>`: chunks not sent yet
 -- done:<job>:<lane>        bits    page * 1000 + n: chunks finished
 -- pages:<job> items:<job>  bits    pages planned; items assembled

@@ -197,14 +197,22 @@ class Ledger:
         self._step("flight", str(ref), holder, json.dumps(list(digests)))
 
     def release(
-        self, ref: Ref, holder: str, reason: str, pause_s: float = 1, max_s: float = 60
+        self,
+        ref: Ref,
+        holder: str,
+        reason: str,
+        pause_s: float = 1,
+        max_s: float = 60,
+        *,
+        died: bool = False,
     ) -> int:
         """Give a unit back; it is sent again after a pause that doubles with every try.
 
-        Returns how often it was given back, 0 if it is no longer the holder's.
+        Where its holder `died`, the segments in flight are suspects in the next claim. Returns
+        how often it was given back, 0 if it is no longer the holder's.
         """
         pauses = int(pause_s * 1000), int(max_s * 1000)
-        return int(self._step("release", str(ref), holder, *pauses, reason))
+        return int(self._step("release", str(ref), holder, *pauses, reason, int(died)))
 
     def read_done(self, ref: Ref, pages: int, items: int, fields: Fields) -> list[Ref]:
         """Record how many pages and items a document has; return what follows."""

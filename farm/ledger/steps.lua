@@ -73,13 +73,15 @@ function step.flight(ref, holder, digests)
   return true
 end
 
--- Give a unit back because the world is not ready; it is sent again after a pause.
-function step.release(ref, holder, pause_ms, max_ms, reason)
+-- Give a unit back because the world is not ready; it is sent again after a pause. What was in
+-- flight stays so where the holder died of it.
+function step.release(ref, holder, pause_ms, max_ms, reason, died)
   local u, claim = parse(ref), key('claim', ref)
   if not holds(ref, holder) or not wanted(u) then return 0 end
   local tries = call('HINCRBY', claim, 'tries', 1)
   local wait = math.min(tonumber(max_ms), tonumber(pause_ms) * 2 ^ (tries - 1))
-  call('HSET', claim, 'holder', '', 'flight', '[]')
+  call('HSET', claim, 'holder', '')
+  if died ~= '1' then call('HSET', claim, 'flight', '[]') end
   call('ZADD', key('leases'), now() + wait, ref)
   tell(u.job, 'waiting', { reason = reason, tries = tries, unit = ref })
   return tries
@@ -147,7 +149,7 @@ function step.take(lane, window)
   return taken
 end
 
--- Count a chunk, once: {shares, failures, segments, hits, misses, audio_ms, compute_ms}.
+-- Count a chunk, once: {shares, failures, segments, hits, misses, audio_ms, compute_ms, device}.
 function step.finish(ref, result)
   local u, r = parse(ref), cjson.decode(result)
   forget(u)
@@ -158,6 +160,7 @@ function step.finish(ref, result)
   for _, name in ipairs({ 'segments', 'hits', 'misses', 'audio_ms', 'compute_ms' }) do
     add(u.job, name, r[name])
   end
+  if r.device and r.misses > 0 then add(u.job, 'on:' .. r.device, r.misses) end
   for _, share in ipairs(r.shares) do count_share(u.job, share, math.floor(offset / 1000)) end
   note_failures(u.job, r.failures)
   tell(u.job, 'chunk', { segments = count(u.job, 'segments'), audio_ms = count(u.job, 'audio_ms') })

@@ -42,7 +42,10 @@ def test_one_failure_is_the_exit_code_and_the_other_checks_go_on(
     monkeypatch.setenv("FARM_VOICE", "nobody")
     result = command("doctor")
     assert result.exit_code == 1
-    assert "failed   voice        unknown voice 'nobody': choose one of slt\n" in result.stdout
+    assert (
+        "failed   voice        unknown voice 'nobody': choose one of flite, slt, slt-pair\n"
+        in result.stdout
+    )
     assert "-> `farm voices list` shows what is there" in result.stdout
     assert "ok       codecs" in result.stdout
 
@@ -50,7 +53,7 @@ def test_one_failure_is_the_exit_code_and_the_other_checks_go_on(
 def test_json_of_a_failing_machine_is_whole_and_fails_too(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FARM_DEVICE", "cuda:0")
+    monkeypatch.setenv("FARM_DEVICES", "cuda:0")
     monkeypatch.setenv("PATH", "/nowhere")
     result = command("doctor", "--json")
     assert result.exit_code == 1
@@ -218,7 +221,10 @@ def test_an_engine_that_is_not_installed_is_warned_of(monkeypatch: pytest.Monkey
     monkeypatch.setitem(ENGINES, "odd", "farm.no_such:Odd")
     found = doctor.engines(read_settings())
     assert found.state == "warning"
-    assert found.text.startswith("piper, tone; not here: odd: No module named 'farm.no_such'")
+    assert "odd: No module named 'farm.no_such'" in found.text
+    here = found.text.partition("; not here: ")[0].split(", ")
+    assert {"piper", "tone", "vits"} <= set(here)
+    assert "odd" not in here
     assert found.mend == "pip install 'farm[odd]'"
 
 
@@ -264,7 +270,7 @@ def test_the_gpu_fits_the_device(names: list[str], device: str, state: str, line
 def test_the_driver_is_asked_for_its_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     program(tmp_path / "bin", "nvidia-smi", "GPU 0: NVIDIA H200 (UUID: GPU-1234-5678)")
-    assert doctor.gpu(read_settings(device="cuda:0")).text.startswith("NVIDIA H200; ")
+    assert doctor.gpu(read_settings(devices="cuda:0")).text.startswith("NVIDIA H200; ")
 
 
 def test_espeak_has_the_language_of_the_default_voice() -> None:
@@ -280,7 +286,7 @@ def test_the_default_voice_speaks() -> None:
 
 
 def test_a_device_that_is_not_there_fails_the_voice() -> None:
-    assert doctor.voice(read_settings(device="cuda:0")).state == "failed"
+    assert doctor.voice(read_settings(devices="cuda:0")).state == "failed"
 
 
 def test_a_broken_voice_file_is_named(home: Path) -> None:

@@ -18,7 +18,7 @@ from tests.homes import home as real_home
 from tests.running import Running
 
 #: Commands that print nothing on standard output.
-SILENT = {"worker", "control", "supervise"}
+SILENT = {"worker", "control", "supervise", "piper", "yourtts"}
 BOOK = book_text(2, 3)
 
 

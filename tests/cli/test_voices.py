@@ -17,7 +17,7 @@ import yaml
 
 from farm import builtin, voices
 from farm.audio import Audio, Timing
-from farm.cli import adding, trying
+from farm.cli import adding, installing, trying
 from farm.config import read_settings
 from farm.errors import Conflict, EngineError, InvalidInput, NotFound, UnknownVoice
 from farm.jobs import Voice
@@ -64,11 +64,13 @@ def test_the_command_line_loads_no_runtime_of_the_engines() -> None:
     assert run.stdout.split() == []
 
 
-def test_the_built_in_voice_is_listed_without_a_farm(
+def test_the_built_in_voices_are_listed_without_a_farm(
     data: Data, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no Redis to be found
-    (row,) = data("voices", "list")
+    flite, row, pair = data("voices", "list")
+    assert (flite["id"], flite["engine"], flite["family"]) == ("flite", "yourtts_onnx", "onnx")
+    assert (pair["id"], pair["engine"], pair["family"]) == ("slt-pair", "fastspeech2", "onnx")
     assert (
         row
         | {
@@ -89,7 +91,9 @@ def test_the_list_has_a_line_for_each_voice(command: Command) -> None:
     lines = command("voices", "list").stdout.splitlines()
     assert lines[0].split() == ["ID", "LANGUAGE", "ENGINE", "SAMPLE_RATE", "LICENCE"]
     assert [line.split()[:4] for line in lines[1:]] == [
+        ["flite", "en", "yourtts_onnx", "16000"],
         ["slt", "en", "piper", "16000"],
+        ["slt-pair", "en", "fastspeech2", "16000"],
         ["tiny", "en-US", "piper", str(SAMPLE_RATE)],
     ]
 
@@ -98,7 +102,7 @@ def test_a_voice_that_lacks_a_file_is_listed_with_the_reason(
     tiny: Path, data: Data, command: Command
 ) -> None:
     (tiny.parent / "tiny" / "tiny.onnx").unlink()
-    row = data("voices", "list")[1]
+    row = data("voices", "list")[-1]
     assert row["id"] == "tiny"
     assert "is no file" in row["error"]
     assert "is no file" in command("voices", "list").stdout
@@ -111,7 +115,7 @@ def test_the_settings_name_further_folders(
     folder.mkdir()
     (folder / "beep.yaml").write_text("engine: tone\nlanguage: en\n")
     monkeypatch.setenv("FARM_VOICES", json.dumps([str(folder)]))
-    assert [row["id"] for row in data("voices", "list")] == ["beep", "slt"]
+    assert [row["id"] for row in data("voices", "list")] == ["beep", "flite", "slt", "slt-pair"]
 
 
 def test_show_says_where_a_voice_comes_from(tiny: Path, data: Data, command: Command) -> None:
@@ -123,7 +127,9 @@ def test_show_says_where_a_voice_comes_from(tiny: Path, data: Data, command: Com
 
 def test_an_unknown_voice_is_named_with_the_choices(command: Command) -> None:
     for verb in ("show", "check"):
-        with pytest.raises(UnknownVoice, match="unknown voice 'nobody': choose one of slt"):
+        with pytest.raises(
+            UnknownVoice, match="unknown voice 'nobody': choose one of flite, slt, slt-pair"
+        ):
             command("voices", verb, "nobody")
 
 
@@ -184,7 +190,7 @@ def test_the_built_in_voice_can_be_replaced_on_this_host(
     model: Path, data: Data, home: Path
 ) -> None:
     data("voices", "add", model, "--id", "slt", "--replace")
-    (row,) = data("voices", "list")
+    row = data("voices", "list")[1]
     assert row["path"] == str(home / "voices" / "slt.yaml")
 
 
@@ -314,7 +320,7 @@ def test_the_check_of_the_built_in_voice_changes_nothing(command: Command, home:
     result = command("voices", "check", "slt")
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["ok"] * 6
-    (yaml_file,) = (home / "built-in").rglob("*.yaml")
+    (yaml_file,) = (home / "built-in").rglob("slt.yaml")
     assert voices.read(yaml_file).rtf == before
 
 
@@ -324,7 +330,7 @@ def test_a_voice_that_speaks_nan_fails_and_keeps_no_speed(
     make_voice(home / "voices" / "tiny", broken=True)
     result = command("voices", "check", "tiny")
     assert result.exit_code == 1
-    assert result.stdout.startswith("failed   speaks       the model gave no finite signal")
+    assert result.stdout.startswith("failed   speaks       voice 'tiny': the model gave no finite")
     assert "rtf" not in tiny.read_text()
 
 
@@ -420,6 +426,6 @@ def test_a_measured_speed_leaves_the_rest_of_a_yaml_as_it_is(
 
 def test_own_voices_are_told_from_the_built_in(tiny: Path, home: Path) -> None:
     settings = read_settings()
-    assert adding.is_own(settings, voices.read(tiny))
-    (built_in,) = (home / "built-in").rglob("*.yaml")
-    assert not adding.is_own(settings, voices.read(built_in))
+    assert installing.is_own(settings, voices.read(tiny))
+    for built_in in (home / "built-in").rglob("*.yaml"):
+        assert not installing.is_own(settings, voices.read(built_in))

@@ -1,4 +1,7 @@
-"""What every engine promises, over the tone and a tiny Piper voice."""
+"""What every engine promises, over small voices of each.
+
+Those that speak through a service elsewhere are judged with real servers, in tests of their own.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ import numpy as np
 import pytest
 
 from farm.audio import Audio
-from farm.engines import ENGINES, Engine, load
+from farm.engines import ENGINES, Engine, family, load
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
+from tests.engines.fastspeech import voices as fastspeech
 from tests.engines.tiny_piper import make_voice
+from tests.exports.voices import voice as vits_voice
+from tests.exports.your_voices import onnx_voice_in, torch_voice_in
 
 TEXTS = ["A short one.", "A sentence that is a good deal longer than the other, is it not?", "No!"]
 
@@ -31,7 +37,16 @@ def _tone(_: Path) -> Voice:
 
 
 #: A new engine gets a line here, or it is not judged.
-MAKERS: dict[str, Callable[[Path], Voice]] = {"piper": make_voice, "tone": _tone}
+MAKERS: dict[str, Callable[[Path], Voice]] = {
+    "fastspeech2": fastspeech.own,
+    "piper": make_voice,
+    "tone": _tone,
+    "vits": lambda folder: vits_voice("coqui_deterministic", folder),
+    "yourtts": torch_voice_in,
+    "yourtts_onnx": onnx_voice_in,
+}
+#: Frames of each symbol are rounded up: twice the speed leaves more than half the time.
+ROUNDED = {"vits", "yourtts", "yourtts_onnx"}
 
 
 def segment(text: str, **prosody: Any) -> Segment:
@@ -39,7 +54,7 @@ def segment(text: str, **prosody: Any) -> Segment:
     return Segment("d" * 64, text, "voice", Prosody(**prosody))
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=sorted(name for name in ENGINES if family(name) != "http"))
 def voice(request: pytest.FixtureRequest, tmp_path: Path) -> Voice:
     return make(request.param, tmp_path)
 
@@ -99,9 +114,12 @@ def test_threads_do_not_disturb_each_other(engine: Engine) -> None:
             np.testing.assert_array_equal(audio.samples, alone[number % len(TEXTS)])
 
 
-def test_twice_the_speed_takes_half_the_time(engine: Engine) -> None:
+def test_twice_the_speed_takes_half_the_time(engine: Engine, voice: Voice) -> None:
     slow, fast = speak(engine, TEXTS[1]), speak(engine, TEXTS[1], speed=2.0)
-    assert abs(len(slow.samples) / 2 - len(fast.samples)) <= 1
+    if voice.engine in ROUNDED:
+        assert 0.5 <= len(fast.samples) / len(slow.samples) < 0.7
+    else:
+        assert abs(len(slow.samples) / 2 - len(fast.samples)) <= 1
     assert sum(timing.samples for timing in fast.timings) == len(fast.samples)
 
 

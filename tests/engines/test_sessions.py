@@ -6,7 +6,7 @@ import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
 from farm.engines.sessions import ERRORS, mapped, open_session
-from farm.errors import EngineError, OutOfMemory, Unavailable
+from farm.errors import DeviceLost, EngineError, OutOfMemory, Unavailable
 from tests.engines.tiny_piper import make_model
 
 
@@ -50,7 +50,7 @@ def test_memory_that_python_lacks_is_out_of_memory() -> None:
 
 
 def test_a_device_that_failed_is_not_the_segments_fault() -> None:
-    with pytest.raises(Unavailable, match="CUDA failure 700"), mapped("here"):
+    with pytest.raises(DeviceLost, match="CUDA failure 700"), mapped("here"):
         raise native.Fail("CUDA failure 700: an illegal memory access was encountered")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from farm.engines.tone import PEAK, Tone
-from farm.errors import EngineError, OutOfMemory
+from farm.errors import DeviceLost, EngineError, OutOfMemory
 from farm.jobs import Prosody, Segment, Voice
 
 
@@ -126,3 +126,23 @@ def _die(text: str, wait_s: float) -> int | None:
     child.kill()
     child.join()
     return code
+
+
+def test_asked_to_it_loses_its_device() -> None:
+    with pytest.raises(DeviceLost, match="One"):
+        tone().speak([segment("One [[poison]]")])
+
+
+def test_a_pass_may_cost_something_beside_its_audio() -> None:
+    engine = tone(seconds_per_pass=0.2)
+    begin = time.perf_counter()
+    engine.speak([segment("One"), segment("Two")])
+    assert 0.2 <= time.perf_counter() - begin < 0.4
+
+
+def test_padding_counts_to_what_fits_into_a_pass() -> None:
+    engine = tone(most_characters=20)
+    assert len(engine.speak([segment("x" * 10), segment("x" * 10)])) == 2
+    assert len(engine.speak([segment("x" * 20)])) == 1
+    with pytest.raises(OutOfMemory, match="22 padded characters, 20 fit"):
+        engine.speak([segment("x" * 11), segment("x")])

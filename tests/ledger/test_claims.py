@@ -144,6 +144,23 @@ def test_giving_back_is_no_death_and_is_tried_ever_later_up_to_a_cap(desk: Desk)
     assert last[2] == {"reason": "store away", "tries": 6, "unit": str(ref)}
 
 
+def test_what_was_in_flight_when_its_holder_died_is_suspect_though_given_back(desk: Desk) -> None:
+    ref = desk.started()
+    desk.ledger.flight(ref, "w1", ["d1"])
+    assert desk.ledger.release(ref, "w1", "device lost", died=True) == 1
+    desk.expire(ref)
+    assert desk.ledger.claim(ref, "w2").suspects == {"d1": 1}
+
+
+def test_segments_are_counted_by_the_device_that_spoke_them(desk: Desk) -> None:
+    desk.begin("j", 3)
+    spoken = (("cuda:0#0", 2), ("cuda:1#0", 0), ("cuda:0#0", 3))
+    for ref, (device, misses) in zip(desk.take(3), spoken, strict=True):
+        desk.ledger.finish(ref, result(misses=misses, device=device))
+    fields = desk.ledger.job("j")
+    assert {name: fields[name] for name in fields if name.startswith("on:")} == {"on:cuda:0#0": "5"}
+
+
 def test_thousands_of_tries_do_not_overflow_the_pause(desk: Desk) -> None:
     ref = desk.started()
     desk.redis.hset(f"farm:claim:{ref}", "tries", 5000)
