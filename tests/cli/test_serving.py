@@ -107,6 +107,15 @@ def test_an_unknown_voice_is_refused_with_the_names(command: Command) -> None:
         command("serve", "piper", "--voice", "ghost")
 
 
-def test_without_a_voice_of_yourtts_there_is_nothing_to_serve(command: Command) -> None:
-    with pytest.raises(UnknownVoice, match="no voice here is of engine yourtts or yourtts_onnx"):
-        command("serve", "yourtts")
+def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
+    with serving(shared, "yourtts", "--port", "0") as (_, url):
+        wait(url)
+        body = {"text": "Hello there.", "speaker": "rms", "language": "en"}
+        response = urllib3.request("POST", f"{url}/synthesize", json=body, timeout=60)
+        assert response.status == 200, response.data
+        answer = response.json()
+        assert (answer["sample_rate"], answer["used_reference"]) == (16_000, False)
+        assert len(answer["audio"]) > 8_000
+        ghost = urllib3.request("POST", f"{url}/synthesize", json=body | {"speaker": "ghost"})
+        assert ghost.status in (400, 404)
+        assert b"rms" in ghost.data
