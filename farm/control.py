@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from dataclasses import dataclass, field
 
-from farm import dispatch, lifecycle
+from farm import dispatch, lifecycle, retention
 from farm.errors import Unavailable
 from farm.farm import Farm
 from farm.ledger import queue
+from farm.webhooks import Deliveries
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ TICK_S = 2.0
 LOCK_S = 10
 #: Looks between two searches for accepted jobs that the ledger does not know.
 RECOVER_EVERY = 30
+#: Looks between two searches for jobs to expire or delete.
+DUE_EVERY = 5
 
 
 @dataclass
@@ -31,14 +35,21 @@ class Control:
 
     farm: Farm
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
+    deliveries: Deliveries | None = None
+    """Its webhooks, made in threads while this process holds the lock."""
     _epoch: str = ""
     _ticks: int = 0
 
     def run(self, over: threading.Event) -> None:
         """Look every `TICK_S` until `over` is set; outages are waited for."""
+        if self.deliveries:
+            self.deliveries.active = False
+            threading.Thread(target=self.deliveries.run, args=(over,), daemon=True).start()
         while not over.is_set():
             try:
-                self.tick()
+                holds = self.tick()
+                if self.deliveries:
+                    self.deliveries.active = holds
             except Unavailable as error:
                 log.warning("control: %s", error)
             over.wait(TICK_S)
@@ -55,6 +66,8 @@ class Control:
             if taken:
                 log.warning("control: took up %d unfinished jobs", taken)
         self._epoch = epoch
+        if self._ticks % DUE_EVERY == 0:
+            retention.act(self.farm, time.time())
         self._ticks += 1
         self._send_again()
         for lane in dispatch.speaking_lanes(ledger):

@@ -7,7 +7,8 @@ A job (`Spec`) is read into `Item`s, one audio output each. An item's text is pl
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
@@ -20,7 +21,7 @@ from farm.errors import InvalidInput
 SCHEMA = 1
 
 #: What an id must look like before it may become part of a key, a path or a queue's message.
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}")
 
 T = TypeVar("T")
 
@@ -95,6 +96,42 @@ class Block:
     heading: bool = False
     start: int = 0
     """Characters before it in the item's source text."""
+    voice: str = ""
+    """Empty: the item's."""
+    prosody: Prosody | None = None
+    """None: the item's."""
+    language: str = ""
+    """BCP 47; empty: the item's."""
+    pause_ms: int | None = None
+    """Silence after it, which may be in the midst of a sentence; None: by what ends there."""
+    ends: Literal["", "clause", "sentence"] = ""
+    """What ends with it; empty: the paragraph or heading."""
+    whole: bool = False
+    """It is one sentence, or a part of one, whatever marks stand in it."""
+    anchors: tuple[tuple[int, int], ...] = ()
+    """Where its text is not its source's own: a character of the text, and the one of the source
+    (both from its start) that stands there; in between, positions go in proportion."""
+
+    def in_source(self, at: int) -> int:
+        """Return where a character of its text stands in the item's source text."""
+        return self.start + _between(self.anchors, at)
+
+    def in_text(self, position: int) -> int:
+        """Return which character of its text is spoken for one of the item's source text."""
+        back = [(source, at) for at, source in self.anchors]
+        return _between(back, position - self.start)
+
+
+def _between(anchors: Sequence[tuple[int, int]], at: int) -> int:
+    """Map a position by the anchors around it."""
+    number = bisect_right(anchors, at, key=lambda anchor: anchor[0])
+    if not number:
+        return at
+    first, start = anchors[number - 1]
+    if number == len(anchors):
+        return start + at - first
+    last, end = anchors[number]
+    return start + (at - first) * (end - start) // (last - first)
 
 
 @dataclass(frozen=True)
@@ -113,6 +150,8 @@ class Item:
     format: str = ""
     error: str = ""
     """Why this item cannot be spoken; it is listed, and its neighbours go on."""
+    warnings: tuple[str, ...] = ()
+    """What its document asks for and the farm does otherwise."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +276,19 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """A wish about one segment, which every later revision of its job keeps."""
+
+    item: int
+    start: int
+    """`Segment.start` of the one that is meant: where its text begins in the item's source."""
+    text: str = ""
+    """What is spoken there instead, normalised like any other text; empty: as it was."""
+    take: int = 0
+    """Another reading; 0: as it was."""
+
+
+@dataclass(frozen=True)
 class Spec:
     """A job as accepted: durable in the store before the client hears so."""
 
@@ -263,6 +315,16 @@ class Spec:
     """Milliseconds after a `clause`, `sentence`, `paragraph`, `heading`; others by default."""
     name: str = ""
     """The file's own name, which tells its format where its content does not."""
+    request: str = ""
+    """Digest of the request it was made from: the same id with another one is a conflict."""
+    key: str = ""
+    """Id of the API key that it came with."""
+    deadline: float = 0.0
+    """Unix seconds; not finished by then, it expires. 0: it has all the time."""
+    ttl_s: int = 0
+    """Seconds after its end until it is deleted with its outputs; 0: it is kept."""
+    webhook: str = ""
+    """Address that is told of its end."""
 
 
 @dataclass(frozen=True)
@@ -308,7 +370,7 @@ def check_id(value: str, what: str = "id") -> str:
     """Return an id that may become part of a key, or raise `InvalidInput`."""
     if not ID.fullmatch(value) or ".." in value:
         raise InvalidInput(
-            f"{what} {value!r} is not valid: letters, digits, '_', '.', '-', 128 at most, "
+            f"{what} {value!r} is not valid: letters, digits, '_', '.', '~', '-', 128 at most, "
             "beginning with a letter or digit"
         )
     return value

@@ -1,10 +1,13 @@
 """Where everything is in the object store.
 
     open/<job>                                   unfinished; holds the revision
+    index/<owner>/<time>-<job>                   an owner's jobs; the newest sort first
+    due/<time>-<job>                             when a job expires, or is deleted
     jobs/<job>/spec.json                         the job as accepted, voices pinned
     jobs/<job>/input/<name>                      the text, lines or document
     jobs/<job>/current                           the latest revision
     jobs/<job>/rev/<n>/cancel, .../pause         what its owner asked for
+    jobs/<job>/rev/<n>/edits.json                segments that it speaks otherwise
     jobs/<job>/rev/<n>/plan/source/00000.json    a page's passages
     jobs/<job>/rev/<n>/plan/pages/00000.json     a page's parts: what is spoken, in order
     jobs/<job>/rev/<n>/plan/<family>/00000.jsonl a page's chunks, one a line
@@ -15,7 +18,8 @@
     jobs/<job>/rev/<n>/failures.jsonl            what could not be spoken
     jobs/<job>/rev/<n>/status.json               the terminal record
     segments/<scope>/<voice digest>/<aa>/<digest>.flac
-    voices/<voice>/<digest>/...                  see farm.voices
+    voices/<voice>/<digest>/<file>               a voice's files; voice.json there is written last
+    voices/<voice>/revoked.json                  nothing more is spoken with it; stands for ever
 
 Ids in keys are checked by `farm.jobs.check_id` where they enter the farm.
 """
@@ -23,11 +27,32 @@ Ids in keys are checked by `farm.jobs.check_id` where they enter the farm.
 from __future__ import annotations
 
 OPEN = "open/"
+DUE = "due/"
+SEGMENTS = "segments/"
+
+#: Milliseconds that no job is ever accepted at: times are counted down from it in the index.
+_LAST_MS = 10**13 - 1
 
 
 def open_marker(job: str) -> str:
     """Say that a job is unfinished."""
     return f"{OPEN}{job}"
+
+
+def index(owner: str, created: float = 0.0, job_id: str = "") -> str:
+    """List an owner's jobs, the newest first; without a job: what they all begin with."""
+    begins = f"index/{owner}/"
+    return f"{begins}{_LAST_MS - round(created * 1000):013d}-{job_id}" if job_id else begins
+
+
+def indexed(key: str) -> str:
+    """Name the job that a key of an index is about."""
+    return key.rpartition("/")[2][14:]
+
+
+def due(at: float, job_id: str = "") -> str:
+    """Say that something is to be done about a job at a time (Unix seconds)."""
+    return f"{DUE}{int(at):012d}-{job_id}"
 
 
 def job(job: str, *steps: str) -> str:
@@ -43,6 +68,11 @@ def spec(job_id: str) -> str:
 def revision(job_id: str, rev: int, *steps: str) -> str:
     """Key of something of one revision."""
     return job(job_id, "rev", str(rev), *steps)
+
+
+def edits(job_id: str, rev: int) -> str:
+    """Key of the wishes about single segments that a revision is planned with."""
+    return revision(job_id, rev, "edits.json")
 
 
 def plan(job_id: str, rev: int, kind: str, page: int) -> str:
@@ -76,6 +106,11 @@ def status(job_id: str, rev: int) -> str:
     return revision(job_id, rev, "status.json")
 
 
+def spoken(scope: str, voice_digest: str) -> str:
+    """What the keys of everything begin with that was spoken with a voice."""
+    return f"{SEGMENTS}{scope}/{voice_digest}/"
+
+
 def segment(scope: str, voice_digest: str, digest: str) -> str:
     """Key of a segment's audio."""
-    return f"segments/{scope}/{voice_digest}/{digest[:2]}/{digest}.flac"
+    return f"{spoken(scope, voice_digest)}{digest[:2]}/{digest}.flac"

@@ -10,6 +10,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ COUNTERS = [
     "compute_ms",
 ]
 
+#: What else it shows where it is known.
+NAMED = ("kind", "owner", "voice", "title", "priority", "labels", "error")
 #: When a job was accepted, when its revision began and ended (Unix seconds), and how long its
 #: audio is.
 TIMES = ("created", "begun", "ended", "seconds")
@@ -64,6 +67,9 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path) -> bool:
         farm.store.put(spec.input, data)
     farm.store.put(keys.open_marker(spec.id), b"1")
     farm.store.put(keys.job(spec.id, "current"), b"1")
+    farm.store.put(keys.index(spec.owner, spec.created, spec.id), b"")
+    if spec.deadline:
+        farm.store.put(keys.due(spec.deadline, spec.id), b"")
     if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
         return False
     begin(farm, spec, 1)
@@ -79,6 +85,8 @@ def _fields(spec: Spec) -> dict[str, str | int | float]:
         "created": spec.created,
         "voice": spec.voice,
         "title": spec.title,
+        "labels": json.dumps(dict(spec.labels), ensure_ascii=False) if spec.labels else "",
+        "key": spec.key,
         "suffix": ".now" if spec.kind == "speech" else "",
         "run_size": RUN_SIZE[spec.kind],
     }
@@ -122,9 +130,9 @@ def show(farm: Farm, job: str) -> dict[str, Any]:
 
 
 def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
-    named = {
-        name: live[name] for name in ("kind", "owner", "voice", "title", "error") if live.get(name)
-    }
+    named: dict[str, Any] = {name: live[name] for name in NAMED if live.get(name)}
+    if "labels" in named:
+        named["labels"] = json.loads(named["labels"])
     counts = {name: int(live.get(name, 0)) for name in COUNTERS}
     times = {name: float(live[name]) for name in TIMES if name in live}
     state = {"schema": SCHEMA, "job": job, "revision": revision, "state": live["state"]}
@@ -173,7 +181,15 @@ def _record_end(farm: Farm, job: str, revision: int) -> None:
         farm.store.put(keys.revision(job, revision, "failures.jsonl"), lines.encode())
     record = json.dumps(_record(job, revision, live), ensure_ascii=False).encode()
     farm.store.put(keys.status(job, revision), record, if_absent=True)
-    farm.store.delete(keys.open_marker(job))
+    _settle(farm, farm.spec(job), revision)
+
+
+def _settle(farm: Farm, spec: Spec, revision: int) -> None:
+    """Do what follows from the end that a revision's record tells of; may be done again."""
+    if spec.ttl_s:
+        ended = float(json.loads(farm.store.get(keys.status(spec.id, revision)))["ended"])
+        farm.store.put(keys.due(ended + spec.ttl_s, spec.id), b"")
+    farm.store.delete(keys.open_marker(spec.id))
 
 
 def _unfinished(farm: Farm, job: str) -> int:
@@ -188,10 +204,15 @@ def cancel(farm: Farm, job: str) -> State:
     """Stop a job at once; what is stored stays. Raises `Conflict` when it has ended."""
     revision = _unfinished(farm, job)
     farm.store.put(keys.revision(job, revision, "cancel"), b"")
+    stop(farm, job, revision, State.CANCELLED)
+    return State.CANCELLED
+
+
+def stop(farm: Farm, job: str, revision: int, state: State) -> None:
+    """Drop what a revision still has to do and end it so."""
     _known(farm, job, revision)
     farm.ledger.cancel(job)
-    close(farm, job, revision, State.CANCELLED)
-    return State.CANCELLED
+    close(farm, job, revision, state)
 
 
 def pause(farm: Farm, job: str) -> State:
@@ -208,21 +229,6 @@ def resume(farm: Farm, job: str) -> State:
     return farm.ledger.resume(job) or State.QUEUED
 
 
-def retry(farm: Farm, job: str) -> int:
-    """Run an ended job again, paying only for what is not stored; return the new revision.
-
-    Raises:
-        Conflict: the job is still running.
-    """
-    revision = current(farm, job)
-    if not farm.store.exists(keys.status(job, revision)):
-        raise Conflict(f"job {job!r} has not ended; cancel it first")
-    farm.store.put(keys.open_marker(job), str(revision + 1).encode())
-    farm.store.put(keys.job(job, "current"), str(revision + 1).encode())
-    begin(farm, farm.spec(job), revision + 1)
-    return revision + 1
-
-
 def remove(farm: Farm, job: str) -> None:
     """Delete a job with all its outputs; its segments stay for others.
 
@@ -232,6 +238,9 @@ def remove(farm: Farm, job: str) -> None:
     if farm.store.exists(keys.open_marker(job)):
         raise Conflict(f"job {job!r} has not ended; cancel it first")
     current(farm, job)
+    with suppress(NotFound):  # where this was interrupted before
+        spec = farm.spec(job)
+        farm.store.delete(keys.index(spec.owner, spec.created, job))
     farm.ledger.remove(job)
     found = set(farm.store.list(keys.job(job) + "/"))
     last = keys.job(job, "current")  # by which the job is found, should this be interrupted
@@ -265,7 +274,7 @@ def _recover_job(farm: Farm, job: str) -> bool:
     if spec.farm != farm.id:
         return False
     if farm.store.exists(keys.status(job, revision)):
-        farm.store.delete(keys.open_marker(job))
+        _settle(farm, spec, revision)
         return False
     if farm.store.exists(keys.revision(job, revision, "cancel")):
         _known(farm, job, revision)

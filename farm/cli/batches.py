@@ -11,18 +11,19 @@ from typing import Annotated
 
 import typer
 
-from farm import keys, lifecycle
+from farm import contents, keys, lifecycle
 from farm.audio.replacing import replacing
-from farm.cli import checking, listing
-from farm.cli.listing import Record
+from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
-from farm.cli.session import catalogue, session
+from farm.cli.session import session
 from farm.cli.speaking import VoiceOption, follow, make_spec, out, report, summary
-from farm.cli.watching import console, manifest
+from farm.cli.watching import console
 from farm.config import Settings
+from farm.contents import Record
 from farm.errors import JobError, NotFound
 from farm.farm import Farm
 from farm.jobs import Output
+from farm.studio import catalogue
 from farm.text.lines import Line, read_lines
 
 #: Lines that could not be spoken, of which the terminal hears.
@@ -78,7 +79,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
     """
     job, done, failed = record["job"], 0, 0
     try:
-        listed = manifest(farm, job)
+        listed = contents.manifest(farm, job)
     except NotFound:
         raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
     lost: dict[int, str] = {}
@@ -100,7 +101,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
 
 def files_in(farm: Farm, record: Record, folder: Path) -> list[Record]:
     """Return the files that `fetch` has written for a job, with their paths."""
-    rows = listing.outputs(manifest(farm, record["job"]))
+    rows = contents.outputs(contents.manifest(farm, record["job"]))
     return [{"path": str(folder / row["name"]), **row} for row in rows]
 
 

@@ -11,9 +11,8 @@ from typing import Annotated
 
 import typer
 
-from farm import builtin, keys, voices
-from farm.cli import checking, listing, watching
-from farm.cli.listing import Record
+from farm import builtin, contents, keys, voices
+from farm.cli import checking, watching
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
 from farm.cli.speaking import (
@@ -26,6 +25,7 @@ from farm.cli.speaking import (
     speak,
     summary,
 )
+from farm.contents import Record
 from farm.errors import NotFound
 from farm.jobs import Output, Prosody
 from farm.text import documents
@@ -95,7 +95,7 @@ def make_book(
         joined, "book", file.name, content, voice, options, prosody=Prosody(speed=speed)
     )
     record = run(joined, spec, data)
-    return record, watching.manifest(joined.farm, spec.id)
+    return record, contents.manifest(joined.farm, spec.id)
 
 
 def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
@@ -104,7 +104,7 @@ def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
     Raises:
         NotFound: the book was to be one file, and the job made none.
     """
-    rows = list(listing.outputs(listed))
+    rows = list(contents.outputs(listed))
     package = [row for row in rows if row["item"] is None]
     if output.suffix == ".m4b":
         if "m4b" not in listed["package"]:

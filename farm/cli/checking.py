@@ -10,9 +10,9 @@ from pathlib import Path
 from farm import voices
 from farm.audio.formats import FORMATS, format_named
 from farm.book import subtitles
-from farm.cli.session import catalogue
 from farm.config import read_settings
 from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.studio import catalogue
 
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0

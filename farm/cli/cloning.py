@@ -17,12 +17,12 @@ from farm.audio import Samples
 from farm.cli import installing, trying
 from farm.cli.installing import Draft
 from farm.cli.printing import JsonOption, out, print_json
-from farm.cli.session import catalogue
 from farm.config import Settings, read_settings
 from farm.engines.cloning import reference, speakers
 from farm.engines.cloning.speakers import DVector
 from farm.errors import EngineError, InvalidInput
 from farm.jobs import check_id
+from farm.studio import catalogue
 from farm.voices import VoiceFile, recordings
 
 #: Engines that speak with a d-vector.

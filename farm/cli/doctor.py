@@ -31,10 +31,10 @@ from farm.cli.printing import (
     print_json,
 )
 from farm.cli.services import ask, redis, store
-from farm.cli.session import catalogue
 from farm.config import Settings, read_settings
 from farm.engines import ENGINES, FAMILIES
 from farm.errors import FarmError
+from farm.studio import catalogue
 
 #: Free bytes below which a disk fails, and below which it is worth a warning.
 DISK_FULL, DISK_LOW = 200 << 20, 2 << 30

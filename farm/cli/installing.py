@@ -14,10 +14,10 @@ import yaml
 
 from farm import voices
 from farm.cli import trying
-from farm.cli.session import catalogue
 from farm.config import Settings
 from farm.errors import Conflict, EngineError, InvalidInput
 from farm.storage.atomic import mapped
+from farm.studio import catalogue
 from farm.voices import VoiceFile
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")

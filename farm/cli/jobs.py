@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from farm import lifecycle
+from farm import contents, lifecycle, revising
 from farm.cli import listing, watching
-from farm.cli.listing import Record
 from farm.cli.printing import JsonOption, out, print_json, print_table
 from farm.cli.session import session
+from farm.contents import Record
 from farm.farm import Farm
 from farm.jobs import State
 
@@ -53,7 +53,7 @@ def list_jobs(
 def show(job: JobArgument, json: JsonOption = False) -> None:
     """Show a job: its state, counts, outputs, and what could not be spoken, or not whole."""
     with session() as joined:
-        found = listing.details(joined.farm, listing.resolve(joined.farm, job))
+        found = contents.details(joined.farm, listing.resolve(joined.farm, job))
     if json:
         print_json(found)
     else:
@@ -66,7 +66,7 @@ def watch(job: JobArgument, json: JsonOption = False) -> None:
     with session() as joined:
         name = listing.resolve(joined.farm, job)
         watching.watch(joined.farm, name, quiet=json)
-        found = listing.record(joined.farm, name)
+        found = contents.record(joined.farm, name)
     if json:
         print_json(found)
     else:
@@ -94,7 +94,7 @@ def resume(jobs: JobsArgument, json: JsonOption = False) -> None:
 @app.command()
 def retry(jobs: JobsArgument, json: JsonOption = False) -> None:
     """Run ended jobs again; only what is not stored is spoken. `watch` follows them."""
-    _each(jobs, lambda farm, job: {"revision": lifecycle.retry(farm, job)}, json)
+    _each(jobs, lambda farm, job: {"revision": revising.retry(farm, job)}, json)
 
 
 @app.command()

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
 
-from farm import keys, lifecycle
-from farm.cli.watching import manifest
+from farm import keys
+from farm.contents import Record, record
 from farm.errors import Conflict, NotFound
 from farm.farm import Farm
 from farm.jobs import check_id
-
-Record = dict[str, Any]
 
 #: Records read from the store at once.
 READERS = 8
@@ -57,16 +54,6 @@ def resolve(farm: Farm, begin: str) -> str:
     return found[0]
 
 
-def record(farm: Farm, job: str) -> Record:
-    """Return a job's record, with its file's name where it has no title."""
-    found = lifecycle.show(farm, job)
-    if not found.get("title") or "created" not in found:
-        spec = farm.spec(job)
-        known = {"kind": spec.kind, "owner": spec.owner, "voice": spec.voice}
-        found = {**known, "created": spec.created, **found, "title": spec.title or spec.name}
-    return found
-
-
 def records(farm: Farm, count: int, *, live: bool = False) -> list[Record]:
     """Return the newest jobs' records: of those the ledger knows and, unless `live`, all others."""
     known = live_ids(farm)
@@ -83,51 +70,3 @@ def _own_record(farm: Farm, job: str) -> Record | None:
         return record(farm, job) if farm.spec(job).farm == farm.id else None
     except NotFound:
         return None
-
-
-def details(farm: Farm, job: str) -> Record:
-    """Return a job's record with its real-time factor, outputs, failures and warnings."""
-    found = record(farm, job)
-    listed = _manifest(farm, job)
-    lost = list(_failures(listed, list(lifecycle.failures(farm, job))))
-    made = {"outputs": list(outputs(listed)), "failures": lost, "warnings": _warnings(listed)}
-    return {**found, "rtf": rtf(found), **made}
-
-
-def rtf(record: Record) -> float | None:
-    """Seconds of compute per second of audio that this revision spoke; None: it spoke none."""
-    audio_ms = record.get("audio_ms", 0)
-    return round(record["compute_ms"] / audio_ms, 4) if audio_ms else None
-
-
-def _manifest(farm: Farm, job: str) -> Record:
-    try:
-        return manifest(farm, job)
-    except NotFound:
-        return {"package": {}, "items": []}
-
-
-def _failures(listed: Record, lost: list[Record]) -> Iterator[Record]:
-    """Yield what could not be spoken, by item; then the items that held nothing to speak."""
-    names = {row["index"]: row["id"] for row in listed["items"]}
-    for row in lost:
-        yield {**row, "id": names.get(row["item"], str(row["item"]))}
-    told = {row["item"] for row in lost}
-    for row in listed["items"]:
-        if row.get("error") and row["index"] not in told:
-            yield {"item": row["index"], "text": "", "error": row["error"], "id": row["id"]}
-
-
-def _warnings(listed: Record) -> list[Record]:
-    """Return what was spoken with something missing, by item."""
-    rows = [(row, notice) for row in listed["items"] for notice in row.get("warnings", ())]
-    return [{"item": row["index"], "id": row["id"], **notice} for row, notice in rows]
-
-
-def outputs(listed: Record) -> Iterator[Record]:
-    """Yield every file of a manifest: the package first, then item by item."""
-    for format_, file in listed["package"].items():
-        yield {"item": None, "format": format_, **file}
-    for row in listed["items"]:
-        for format_, file in row.get("files", {}).items():
-            yield {"item": row["id"], "format": format_, **file}

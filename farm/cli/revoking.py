@@ -15,12 +15,13 @@ import typer
 from farm import revocation
 from farm.cli import installing
 from farm.cli.printing import JsonOption, out, print_json, print_table
-from farm.cli.session import Session, catalogue, session
+from farm.cli.session import Session, session
 from farm.config import Settings, read_settings
 from farm.errors import Conflict, UnknownVoice
 from farm.jobs import check_id
 from farm.revocation import Revocation
 from farm.storage.atomic import mapped, write_atomically
+from farm.studio import catalogue
 from farm.voices import VoiceFile, forget
 
 

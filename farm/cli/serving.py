@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from farm import serving, voices
-from farm.cli.session import catalogue
 from farm.cli.trying import loaded
 from farm.config import Settings, read_settings
 from farm.errors import UnknownVoice
 from farm.serving import Options
+from farm.studio import catalogue
 from farm.voices import VoiceFile
 
 app = typer.Typer(help="Serve voices over HTTP.", no_args_is_help=True)

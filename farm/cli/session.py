@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from farm import builtin, embedded, voices
+from farm import embedded, voices
 from farm.config import Settings, read_settings
 from farm.errors import LedgerUnavailable
 from farm.farm import Farm
 from farm.jobs import Voice
-from farm.storage.atomic import mapped
+from farm.studio import catalogue
 from farm.tasks.app import create_celery, create_farm
 
 T = TypeVar("T")
@@ -47,14 +47,6 @@ class Session:
         """Publish voices to the store and pin them; `UnknownVoice` names the valid ones."""
         known = catalogue(self.settings)
         return {n: voices.publish(voices.find(known, n), self.farm.store) for n in names}
-
-
-def catalogue(settings: Settings) -> dict[str, voices.VoiceFile]:
-    """Return every voice this host knows, by id."""
-    with mapped("write", settings.home):
-        built_in = builtin.prepare(settings.home)
-    folders = [*settings.voices, settings.home / "voices", built_in]
-    return voices.catalogue([folder for folder in folders if folder.is_dir()])
 
 
 def _farm(settings: Settings) -> Farm:

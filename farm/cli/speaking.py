@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from farm import keys, lifecycle
-from farm.cli import checking, listing, watching
-from farm.cli.listing import Record
+from farm import contents, keys, lifecycle, revising
+from farm.cli import checking, watching
 from farm.cli.session import Session
+from farm.contents import Record
 from farm.errors import JobError
 from farm.farm import Farm
 from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
@@ -62,7 +62,7 @@ def speak(
         joined, "speech", path.name, words, voice, Output(format_), prosody=Prosody(speed=speed)
     )
     record = run(joined, spec, words.encode())
-    (item,) = watching.manifest(joined.farm, spec.id)["items"]
+    (item,) = contents.manifest(joined.farm, spec.id)["items"]
     return record, watching.fetch(joined.farm, item["files"][format_], path)
 
 
@@ -105,7 +105,7 @@ def _taken_up(farm: Farm, spec: Spec, data: bytes | Path) -> dict[str, Any] | No
     if record["state"] == State.COMPLETED and not record["failed"]:
         return {**record, "hits": record["segments"], "misses": 0}
     if State(record["state"]).terminal:
-        lifecycle.retry(farm, spec.id)
+        revising.retry(farm, spec.id)
     elif record["state"] == State.PAUSED:
         lifecycle.resume(farm, spec.id)
     else:  # the command before this may have died on its way from the store to Redis
@@ -129,7 +129,7 @@ def report(farm: Farm, record: Record, files: Sequence[Record], begin: float) ->
 
     `files` are as `watching.fetch` returns them, `begin` is what `time.monotonic` said at first.
     """
-    details = listing.details(farm, record["job"])
+    details = contents.details(farm, record["job"])
     del details["outputs"]
     elapsed = round(time.monotonic() - begin, 3)
     return {**details, **record, "files": list(files), "elapsed_s": elapsed}

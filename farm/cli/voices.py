@@ -19,9 +19,9 @@ from farm.cli.printing import (
     print_json,
     print_table,
 )
-from farm.cli.session import catalogue
 from farm.config import read_settings
 from farm.errors import JobError
+from farm.studio import catalogue
 from farm.voices import VoiceFile
 
 app = typer.Typer(help="Voices: list, show, add, pull, check, clone, revoke.", no_args_is_help=True)
@@ -54,14 +54,14 @@ def show(voice: VoiceArgument, json: JsonOption = False) -> None:
 
 @app.command()
 def add(
-    model: Annotated[Path, typer.Argument(help="Piper's .onnx; .onnx.json lies beside it.")],
+    model: Annotated[Path, typer.Argument(help="Piper's .onnx, its .json beside it; or a folder.")],
     id: Annotated[str, typer.Option(help="Id; the model's name if not given.")] = "",
-    language: Annotated[str, typer.Option(help="Such as en-US; else as the config says.")] = "",
+    language: Annotated[str, typer.Option(help="Such as en-US; else as the files say.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the voice.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="In place of one there is.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Add a Piper voice to this host, once it has loaded and spoken."""
+    """Add a voice of this host's files, once it has loaded and spoken."""
     file = adding.add(read_settings(), adding.Wish(model, id, language, licence, replace))
     if json:
         print_json(describe(file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from farm import keys, lifecycle
+from farm import lifecycle
 from farm.engines import FAMILIES
 from farm.errors import JobError, Unavailable
 from farm.farm import Farm
@@ -140,12 +139,6 @@ def _update(
     progress.update(
         bar, description=state, completed=done, total=total or None, speed=speed, eta=eta
     )
-
-
-def manifest(farm: Farm, job: str) -> dict[str, Any]:
-    """Return the list of a job's outputs."""
-    key = keys.manifest(job, lifecycle.current(farm, job))
-    return dict(json.loads(farm.store.get(key)))
 
 
 def fetch(farm: Farm, file: Mapping[str, Any], path: Path) -> dict[str, Any]:

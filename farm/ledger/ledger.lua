@@ -23,6 +23,7 @@
 -- done:<job>:<lane>        bits    page * 1000 + n: chunks finished
 -- pages:<job> items:<job>  bits    pages planned; items assembled
 -- parts:<job>              hash    <item>.<part> -> segments finished; <item> -> parts finished
+-- spoken:<job>             bits    items whose every segment is finished
 -- ready:<job>              list    <item>@<page>: items whose every segment is finished
 -- runs:<job>               list    names of the records that the assemblers wrote
 -- failures:<job>           list    {item,text,error,digest}
@@ -154,6 +155,7 @@ local function count_share(job, s, page)
   call('HDEL', parts, field)
   if s.parts > 1 and call('HINCRBY', parts, s.item, 1) < s.parts then return end
   call('HDEL', parts, s.item)
+  call('SETBIT', key('spoken', job), s.item, 1)
   call('RPUSH', key('ready', job), s.item .. '@' .. (page - s.number))
 end
 
@@ -228,7 +230,7 @@ end
 -- What is counted for a job, `failures` apart: these outlive its end.
 local function drop_counts(job)
   for _, lane in ipairs(lanes()) do call('DEL', key('done', job, lane)) end
-  for _, name in ipairs({ 'pages', 'items', 'parts', 'ready', 'runs', 'attempts' }) do
+  for _, name in ipairs({ 'pages', 'items', 'parts', 'spoken', 'ready', 'runs', 'attempts' }) do
     call('DEL', key(name, job))
   end
 end

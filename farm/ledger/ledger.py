@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,11 +79,17 @@ class Ledger:
             **tcp,
             decode_responses=True,
         )
-        self._script = self._redis.register_script(_LUA)
+        self._step = self.scripted(_LUA)
 
-    def _step(self, name: str, *arguments: str | int | float) -> Any:
-        with mapped_errors():
-            return json.loads(str(self._script(keys=[self.prefix], args=[name, *arguments])))[0]
+    def scripted(self, lua: str) -> Callable[..., Any]:
+        """Return a call of the steps of a Lua source under this ledger's prefix: (name, ...)."""
+        script, keys = self._redis.register_script(lua), [self.prefix]
+
+        def step(name: str, *arguments: str | int | float) -> Any:
+            with mapped_errors():
+                return json.loads(str(script(keys=keys, args=[name, *arguments])))[0]
+
+        return step
 
     def _refs(self, name: str, *arguments: str | int | float) -> list[Ref]:
         return [parse(ref) for ref in self._step(name, *arguments)]
@@ -132,6 +138,19 @@ class Ledger:
         """Return the names of the records that the assemblers wrote."""
         with mapped_errors():
             return list(self._redis.lrange(self._key("runs", job), 0, -1))
+
+    def progress(self, job: str, item: int, parts: Sequence[int]) -> tuple[bool, list[int]]:
+        """Return whether an item is spoken, and else how many segments of each part are.
+
+        A part that is finished before its item is counts as nothing in that list.
+        """
+        names = [f"{item}.{part}" for part in parts]
+        with mapped_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.getbit(self._key("spoken", job), item)
+            pipe.hmget(self._key("parts", job), names)
+            spoken, counts = pipe.execute()
+        return bool(spoken), [int(count or 0) for count in counts]
 
     def events(self, job: str, after: str = "0", wait_ms: int = 0) -> list[tuple[str, str, Any]]:
         """Return events (id, type, data) after an id, waiting up to `wait_ms` for the first.

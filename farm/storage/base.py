@@ -84,8 +84,11 @@ class Store(ABC):
         """Remove an object; nothing happens if there is none."""
 
     @abstractmethod
-    def list(self, prefix: str) -> Iterator[str]:
-        """Yield the keys that begin with a prefix, sorted. For recovery and gc only."""
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield the keys that begin with a prefix and follow `after`, sorted.
+
+        For listing, recovery and gc only: a server may be slow to show what was just written.
+        """
 
     @abstractmethod
     def url(self, key: str, *, seconds: int = 3600) -> str:

@@ -93,10 +93,10 @@ class LocalStore(Store):
                 return
         self._prune(path.parent)
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys that begin with a prefix, one folder in memory at a time."""
         folder, _, name = check_prefix(prefix).rpartition("/")
-        yield from _walk(self.root / folder, f"{folder}/" if folder else "", name)
+        yield from _walk(self.root / folder, f"{folder}/" if folder else "", name, after)
 
     def url(self, key: str, *, seconds: int = 3600) -> str:  # noqa: ARG002
         """The file's own address (RFC 8089); it does not expire."""
@@ -154,7 +154,7 @@ def _missing(key: str, root: Path) -> NotFound:
     return NotFound(f"no object {key!r} in {str(root)!r}")
 
 
-def _walk(folder: Path, prefix: str, begins: str) -> Iterator[str]:
+def _walk(folder: Path, prefix: str, begins: str, after: str) -> Iterator[str]:
     """Yield files below a folder in the order that S3 lists them: `/` sorts as a character."""
     try:
         with os.scandir(folder) as entries:
@@ -168,7 +168,9 @@ def _walk(folder: Path, prefix: str, begins: str) -> Iterator[str]:
     except OSError as error:
         raise StoreUnavailable(f"cannot list {str(folder)!r}: {error.strerror}") from error
     for name in found:
+        key = prefix + name
         if name.endswith("/"):
-            yield from _walk(folder / name, prefix + name, "")
-        else:
-            yield prefix + name
+            if key > after or after.startswith(key):
+                yield from _walk(folder / name, key, "", after)
+        elif key > after:
+            yield key

@@ -122,12 +122,13 @@ class S3Store(Store):
         with suppress(NotFound), self._mapped(key):
             self._client().delete_object(**self._name(key))
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys that begin with a prefix, a request for each thousand."""
         pages = self._client().get_paginator("list_objects_v2")
         begins = self.prefix + check_prefix(prefix)
+        follow = {"StartAfter": self.prefix + after} if after else {}
         with self._mapped(prefix):
-            for page in pages.paginate(Bucket=self.bucket, Prefix=begins):
+            for page in pages.paginate(Bucket=self.bucket, Prefix=begins, **follow):
                 for each in page.get("Contents", ()):
                     yield str(each["Key"]).removeprefix(self.prefix)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from farm import keys, lifecycle, revocation, voices
+from farm import keys, lifecycle, revising, revocation, voices
 from farm.audio import Audio
 from farm.engines import Engine
-from farm.errors import Conflict, UnknownVoice
+from farm.errors import Conflict, StoreUnavailable, UnknownVoice
 from farm.storage import Store
 from tests.cli.conftest import Command
 from tests.running import LOW, Running, tone
@@ -84,7 +86,7 @@ def test_jobs_that_use_it_are_cancelled_others_go_on(farm: Running, data: Data) 
 def test_new_work_with_it_is_refused(farm: Running, data: Data) -> None:
     done(farm)
     data("voices", "revoke", "low")
-    lifecycle.retry(farm.farm, "done")
+    revising.retry(farm.farm, "done")
     assert farm.finish("done") == "failed"
     assert farm.show("done")["error"] == "voice 'low' was revoked: choose another"
     assert segments(farm.farm.store, LOW.digest) == []
@@ -129,6 +131,65 @@ def test_the_voice_is_erased_in_the_store_on_the_host_and_in_its_cache(
     assert not (elsewhere / "ann").exists()
     assert voices.sweep(store, elsewhere / "none") == []
     assert voices.read(ann).consent == "Ann Smith, 2026-11-22"
+
+
+class Counting:
+    """A store that counts the keys it lists."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.listed = store, Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def list(self, prefix: str, **more: Any) -> Iterator[str]:
+        for key in self.store.list(prefix, **more):
+            self.listed[prefix.partition("/")[0]] += 1
+            yield key
+
+
+def test_what_others_spoke_and_jobs_made_is_not_listed_to_find_a_voices_segments(
+    farm: Running,
+) -> None:
+    done(farm)
+    store = farm.farm.store
+    for scope in ("ann", "ann-2", "ann0", "bob", "shared"):
+        for number in range(9):
+            store.put(keys.segment(scope, "f" * 64, f"{number:064}"), b"another voice's")
+            store.put(keys.job(f"{scope}-job", "rev", f"{number}"), b"what a job made")
+        store.put(keys.segment(scope, LOW.digest, "0" * 64), b"this voice's")
+    counting: Any = Counting(store)
+    farm.farm.store = counting
+    assert revocation.revoke(farm.farm, "low", "2026-11-22").segments == 2 + 5
+    assert segments(store, LOW.digest) == []
+    assert len(segments(store, "f" * 64)) == 5 * 9
+    assert counting.listed["segments"] == 5 + 2 + 5
+    assert counting.listed["jobs"] == 6
+
+
+def test_a_store_that_does_not_answer_keeps_no_worker_from_its_work(
+    farm: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Away:
+        def exists(self, key: str) -> bool:
+            raise StoreUnavailable(f"no answer about {key!r}")
+
+    (farm.farm.cache / "ann").mkdir(parents=True)
+    away: Any = Away()
+    farm.farm.store = away
+    revocation.begin_sweep(farm.farm).join(10)
+    assert "revoked voices may still be in" in caplog.text
+    assert (farm.farm.cache / "ann").exists()
+
+
+def test_several_processes_may_forget_a_voice_at_once(tmp_path: Path) -> None:
+    for number in range(300):
+        (tmp_path / "ann" / f"{number}").mkdir(parents=True)
+        (tmp_path / "ann" / f"{number}" / "model.onnx").touch()
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda _: voices.forget("ann", tmp_path), range(4))]
+    assert any(found)
+    assert not (tmp_path / "ann").exists()
 
 
 def test_a_revoked_voice_cannot_be_used_published_or_replaced(

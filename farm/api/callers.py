@@ -1,0 +1,85 @@
+"""Who asks: an API key, its scopes and its rate; without any keys, whoever is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from farm.access import LOCAL, Key, Scope
+from farm.api.problems import Problem
+from farm.api.service import Service
+
+#: Headers that may carry a key: the farm's own, OpenAI's form (`Bearer`), Azure's.
+HEADERS = ("x-api-key", "ocp-apim-subscription-key", "api-key")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever sent a request."""
+
+    owner: str
+    key: Key | None = None
+    """None: no keys were made, and the API is reached from this machine only."""
+
+    @property
+    def admin(self) -> bool:
+        """Whether he sees what belongs to others."""
+        return self.key is None or self.key.may("admin")
+
+
+def service(request: Request) -> Service:
+    """Return what the routes work with."""
+    found: Service = request.app.state.service
+    return found
+
+
+def secret(request: Request) -> str:
+    """Return the key that a request carries, wherever a client puts it; empty: none."""
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return text.strip()
+    return next((request.headers[name] for name in HEADERS if name in request.headers), "")
+
+
+def _caller(scope: Scope) -> Callable[..., Caller]:
+    def find(request: Request, response: Response) -> Caller:
+        held = service(request)
+        if held.keys.empty:
+            return Caller(LOCAL)
+        key = held.keys.find(secret(request))
+        if key is None:
+            detail = "no valid API key: send it as 'Authorization: Bearer farm_...'"
+            raise Problem(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
+        _count(held, key, response)
+        if not key.may(scope):
+            detail = f"this key may not {scope}: it has {', '.join(key.scopes) or 'no scope'}"
+            raise Problem(403, "forbidden", detail, valid=[scope])
+        return Caller(key.owner, key)
+
+    return find
+
+
+def _count(held: Service, key: Key, response: Response) -> None:
+    """Count a request of a key, and tell its client where it stands."""
+    verdict = held.limits.request(key.id, key.limits.requests_per_minute)
+    if not verdict.limit:
+        return
+    headers = {
+        "X-RateLimit-Limit": str(verdict.limit),
+        "X-RateLimit-Remaining": str(verdict.remaining),
+        "X-RateLimit-Reset": str(verdict.reset_s),
+    }
+    if not verdict.allowed:
+        headers["Retry-After"] = str(verdict.retry_after_s)
+        raise Problem(429, "too-many-requests", "requests per minute: slow down", headers)
+    response.headers.update(headers)
+
+
+#: What a route asks for: `caller: Reader`.
+Reader = Annotated[Caller, Depends(_caller("read"))]
+Submitter = Annotated[Caller, Depends(_caller("submit"))]
+Admin = Annotated[Caller, Depends(_caller("admin"))]
+Held = Annotated[Service, Depends(service)]

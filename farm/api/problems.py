@@ -1,0 +1,160 @@
+"""What went wrong, as problem documents (RFC 9457) with a stable type.
+
+`type` is a relative reference, `/problems/<name>`; `detail` is the error's one line. Where one
+field is to blame, `field`, `value` and, where they are few, `valid` say which, what it was and what
+it may be. A dialect that has a form of its own for errors says so with `shaped`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from farm.errors import (
+    Conflict,
+    EngineError,
+    FarmError,
+    InvalidInput,
+    JobError,
+    NotFound,
+    Unavailable,
+    UnknownVoice,
+)
+from farm.submission import Exceeded
+
+log = logging.getLogger(__name__)
+
+Shape = Callable[["Problem"], JSONResponse]
+
+#: Kind of error to status and name, the first that fits.
+KINDS: Mapping[type[FarmError], tuple[HTTPStatus, str]] = {
+    Exceeded: (HTTPStatus.TOO_MANY_REQUESTS, "limit-exceeded"),
+    UnknownVoice: (HTTPStatus.BAD_REQUEST, "unknown-voice"),
+    NotFound: (HTTPStatus.NOT_FOUND, "not-found"),
+    Conflict: (HTTPStatus.CONFLICT, "conflict"),
+    InvalidInput: (HTTPStatus.BAD_REQUEST, "invalid-input"),
+    JobError: (HTTPStatus.BAD_REQUEST, "invalid-request"),
+    EngineError: (HTTPStatus.UNPROCESSABLE_ENTITY, "cannot-be-spoken"),
+    Unavailable: (HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+}
+#: Seconds after which it is worth asking again a service that is not there.
+RETRY_AFTER_S = 5
+
+
+class Problem(Exception):
+    """An answer that is not what was asked for; may be raised by a route."""
+
+    def __init__(
+        self,
+        status: int,
+        name: str,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        """Name the problem (`not-found`), say it in one line, and what else there is to say."""
+        super().__init__(detail)
+        self.status, self.name, self.detail = int(status), name, detail
+        self.headers = dict(headers or {})
+        self.members = members
+
+    @property
+    def title(self) -> str:
+        """The status in words."""
+        return HTTPStatus(self.status).phrase
+
+
+def document(problem: Problem) -> JSONResponse:
+    """Write the farm's own form."""
+    content = {
+        "type": f"/problems/{problem.name}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return JSONResponse(
+        content, problem.status, problem.headers, media_type="application/problem+json"
+    )
+
+
+def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
+    """Answer every error with a problem; below a path of `shapes` in that dialect's form."""
+
+    def shaped(request: Request, problem: Problem) -> JSONResponse:
+        path = request.url.path
+        return next((s for p, s in shapes.items() if path.startswith(p)), document)(problem)
+
+    async def farm(request: Request, error: Exception) -> JSONResponse:
+        return shaped(request, of_farm(error))
+
+    async def own(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)
+        return shaped(request, error)
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        return shaped(request, of_http(error))
+
+    async def fields(request: Request, error: Exception) -> JSONResponse:
+        return shaped(request, of_fields(error))
+
+    async def anything(request: Request, _: Exception) -> JSONResponse:
+        # The server raises it once more, for the log: nothing of it is told to the client.
+        detail = "the farm has made a mistake; its log has the rest"
+        return shaped(request, Problem(500, "internal", detail))
+
+    app.add_exception_handler(Problem, own)
+    app.add_exception_handler(FarmError, farm)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, fields)
+    app.add_exception_handler(Exception, anything)
+
+
+def of_farm(error: Exception) -> Problem:
+    """Say an error of the farm's tree."""
+    status, name = next(found for kind, found in KINDS.items() if isinstance(error, kind))
+    headers: dict[str, str] = {}
+    detail = str(error)
+    if isinstance(error, Exceeded):
+        verdict = error.verdict
+        headers = {
+            "Retry-After": str(verdict.retry_after_s or RETRY_AFTER_S),
+            "X-RateLimit-Limit": str(verdict.limit),
+            "X-RateLimit-Remaining": str(verdict.remaining),
+            "X-RateLimit-Reset": str(verdict.reset_s),
+        }
+    elif isinstance(error, Unavailable):
+        log.warning("%s", error)
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        # Its text may name hosts and folders: those are the operator's.
+        detail = f"{type(error).__name__}: a service that the farm needs does not answer"
+    return Problem(status, name, detail, headers)
+
+
+def of_http(error: Exception) -> Problem:
+    """Say what the framework refused: no such route, a method that is not there."""
+    assert isinstance(error, HTTPException)
+    name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    return Problem(error.status_code, name, str(error.detail), error.headers)
+
+
+def of_fields(error: Exception) -> Problem:
+    """Say which field of a request is wrong: the first one."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = [str(step) for step in first["loc"] if step not in ("body", "query", "path", "header")]
+    field, value = ".".join(where) or "body", first.get("input")
+    members: dict[str, Any] = {"field": field}
+    if isinstance(value, str | int | float | bool):
+        members["value"] = value[:200] if isinstance(value, str) else value
+    expected = first.get("ctx", {}).get("expected")
+    if expected:
+        members["valid"] = expected
+    return Problem(400, "invalid-request", f"{field}: {first['msg']}", **members)
