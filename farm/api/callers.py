@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
 
 from farm.access import LOCAL, Key, Scope
 from farm.api.problems import Problem
@@ -14,6 +17,8 @@ from farm.api.service import Service
 
 #: Headers that may carry a key: the farm's own, OpenAI's form (`Bearer`), Azure's.
 HEADERS = ("x-api-key", "ocp-apim-subscription-key", "api-key")
+#: Where a request keeps the headers that its answer is to have.
+_HEADERS = "farm.headers"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def secret(request: Request) -> str:
 
 
 def _caller(scope: Scope) -> Callable[..., Caller]:
-    def find(request: Request, response: Response) -> Caller:
+    def find(request: Request) -> Caller:
         held = service(request)
         if held.keys.empty:
             return Caller(LOCAL)
@@ -53,7 +58,7 @@ def _caller(scope: Scope) -> Callable[..., Caller]:
         if key is None:
             detail = "no valid API key: send it as 'Authorization: Bearer farm_...'"
             raise Problem(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
-        _count(held, key, response)
+        _count(held, key, request)
         if not key.may(scope):
             detail = f"this key may not {scope}: it has {', '.join(key.scopes) or 'no scope'}"
             raise Problem(403, "forbidden", detail, valid=[scope])
@@ -62,20 +67,37 @@ def _caller(scope: Scope) -> Callable[..., Caller]:
     return find
 
 
-def _count(held: Service, key: Key, response: Response) -> None:
-    """Count a request of a key, and tell its client where it stands."""
+def _count(held: Service, key: Key, request: Request) -> None:
+    """Count a request of a key, and tell its client where it stands, whatever the answer is."""
     verdict = held.limits.request(key.id, key.limits.requests_per_minute)
     if not verdict.limit:
         return
-    headers = {
+    request.scope[_HEADERS] = {
         "X-RateLimit-Limit": str(verdict.limit),
         "X-RateLimit-Remaining": str(verdict.remaining),
         "X-RateLimit-Reset": str(verdict.reset_s),
     }
     if not verdict.allowed:
-        headers["Retry-After"] = str(verdict.retry_after_s)
+        headers = {"Retry-After": str(verdict.retry_after_s)}
         raise Problem(429, "too-many-requests", "requests per minute: slow down", headers)
-    response.headers.update(headers)
+
+
+class Headed:
+    """Adds to every answer, an error's or a stream's too, the headers that were noted for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start" and _HEADERS in scope:
+                MutableHeaders(scope=message).update(scope[_HEADERS])
+            await send(message)
+
+        await self._app(scope, receive, headed)
 
 
 #: What a route asks for: `caller: Reader`.

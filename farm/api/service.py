@@ -18,10 +18,10 @@ from farm.tasks.app import create_celery, create_farm
 class Service:
     """One API process's hold on a running farm. Nothing connects before the first request."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Serve the farm of these settings."""
+    def __init__(self, settings: Settings, farm: Farm | None = None) -> None:
+        """Serve the farm of these settings, by a hold on it that is there already or a new one."""
         self.settings = settings
-        self.farm: Farm = create_farm(settings, create_celery(settings))
+        self.farm = farm or create_farm(settings, create_celery(settings))
         self.studio = Studio(settings, self.farm.store)
         self.keys = KeyFile(settings.keys_path)
         self.limits = Limits(self.farm.ledger)
