@@ -39,6 +39,7 @@ LAYERS = [
     {"revising", "retention"},
     {"stages"},
     {"dispatch"},
+    {"streaming"},
     {"config"},
     {"tasks", "control", "studio"},
     {"embedded"},
