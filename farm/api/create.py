@@ -5,18 +5,22 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from farm import __version__
-from farm.api import jobs, problems
+from farm.api import jobs, openai, problems
 from farm.api.callers import Headed
 from farm.api.service import Service
 from farm.config import Settings
 from farm.farm import Farm
+
+#: Where errors have the form of another dialect.
+SHAPES = {f"/v1/{path}": openai.shape for path in ("audio", "models", "files", "batches")}
 
 
 def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     """Return the API of a farm: of this hold on one, or of the settings' own."""
     app = FastAPI(title="farm", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = Service(settings, farm)
-    problems.install(app, {})
+    problems.install(app, SHAPES)
     app.add_middleware(Headed)
     app.include_router(jobs.router)
+    app.include_router(openai.router)
     return app

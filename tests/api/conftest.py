@@ -101,7 +101,8 @@ class Api:
             found: dict[str, Any] = client.get(f"/v1/jobs/{job}").raise_for_status().json()
             return found if State(found["state"]).terminal else None
 
-        return wait_for(ended)
+        record: dict[str, Any] = wait_for(ended)
+        return record
 
     def close(self) -> None:
         for client in self._clients:
