@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -51,8 +51,12 @@ class Settings(BaseSettings):
     """Voices, those used last here, that a child loads before it takes work; unset: 1 on a GPU."""
     calibrate: bool | None = None
     """Whether to measure how large a batch should be; unset: on a GPU. Otherwise 1 segment."""
+    webhook_networks: list[IPvAnyNetwork] = Field(default_factory=list)
+    """Networks (CIDR) that webhooks and reference URLs may reach though they are not public."""
     result_expires_s: int = 3600
     """Seconds that Celery keeps a task's small result, for Flower and for people."""
+    api_keys_file: str = ""
+    """File of the API's keys; empty: `keys.json` in the home folder."""
 
     @classmethod
     def settings_customise_sources(
@@ -76,6 +80,11 @@ class Settings(BaseSettings):
     def cores(self) -> int:
         """Worker children per family."""
         return self.children or len(os.sched_getaffinity(0))
+
+    @property
+    def keys_path(self) -> Path:
+        """File of the API's keys."""
+        return Path(self.api_keys_file) if self.api_keys_file else self.home / "keys.json"
 
     @property
     def store(self) -> str:

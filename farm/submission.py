@@ -10,6 +10,8 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,10 +94,9 @@ def accept(
     )
     if name and farm.store.exists(keys.spec(id_)):
         return _accepted(farm, spec), False
-    _charge(farm, draft, spec, key)
-    if lifecycle.submit(farm, spec, draft.data):
-        return spec, True
-    return _accepted(farm, spec), False
+    with _charged(farm, draft, spec, key) as taken:
+        taken.append(lifecycle.submit(farm, spec, draft.data))
+    return (spec, True) if taken == [True] else (_accepted(farm, spec), False)
 
 
 def _accepted(farm: Farm, spec: Spec) -> Spec:
@@ -106,17 +107,31 @@ def _accepted(farm: Farm, spec: Spec) -> Spec:
     return stored
 
 
-def _charge(farm: Farm, draft: Draft, spec: Spec, key: Key | None) -> None:
+@contextmanager
+def _charged(farm: Farm, draft: Draft, spec: Spec, key: Key | None) -> Iterator[list[bool]]:
+    """Charge a key for a job; give it back where the block does not note that it was new."""
+    new: list[bool] = []
     if key is None:
+        yield new
         return
-    limits = Limits(farm.ledger)
-    spent = limits.spend(key.id, draft.characters, key.limits.characters_per_day)
+    limits, per_day = Limits(farm.ledger), key.limits.characters_per_day
+    if 0 < per_day < draft.characters:
+        raise InvalidInput(
+            f"{draft.characters} characters: this key may have {per_day} a day; cut the text"
+        )
+    spent = limits.spend(key.id, draft.characters, per_day)
     if not spent.allowed:
         raise Exceeded("characters per day", spent)
-    entered = limits.enter(key.id, spec.id, key.limits.jobs_in_flight)
-    if not entered.allowed:
-        limits.refund(key.id, draft.characters, spent)
-        raise Exceeded("jobs in flight", entered)
+    try:
+        entered = limits.enter(key.id, spec.id, key.limits.jobs_in_flight)
+        if not entered.allowed:
+            raise Exceeded("jobs in flight", entered)
+        yield new
+    finally:
+        if new != [True]:
+            limits.refund(key.id, draft.characters, spent)
+            if not farm.ledger.knows(spec.id):
+                limits.leave(key.id, spec.id)
 
 
 def _digest(draft: Draft) -> str:

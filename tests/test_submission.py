@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from farm.access import Allowance, Key, KeyFile
-from farm.errors import Conflict, InvalidInput
+from farm.errors import Conflict, InvalidInput, StoreUnavailable
+from farm.storage.local import LocalStore
 from farm.submission import Draft, Exceeded, accept, inside, named_by, outside
 from tests.running import Running, running
 
@@ -76,8 +77,22 @@ def test_beyond_a_keys_limits_nothing_is_written(farm: Running, tmp_path: Path) 
     farm.drain()
     with pytest.raises(Exceeded, match="characters per day") as caught:
         accept(farm.farm, draft(farm), "ann", limited)
+    with pytest.raises(InvalidInput, match="11 characters: this key may have 10 a day"):
+        accept(farm.farm, draft(farm, "Hello again"), "ann", limited)
     assert caught.value.verdict.retry_after_s > 0
     accept(farm.farm, draft(farm, "Bye."), "ann", limited)  # the refused one was not counted
     names = {k.split("/")[1] for k in farm.farm.store.list("jobs/")}
     assert len(names) == 2
     assert stored
+
+
+def test_what_cannot_be_submitted_costs_nothing(farm: Running, tmp_path: Path) -> None:
+    limited = key(tmp_path, characters_per_day=6, jobs_in_flight=1)
+    store, farm.farm.store = farm.farm.store, LocalStore(tmp_path / "none")
+    (tmp_path / "none").write_text("no folder")
+    with pytest.raises(StoreUnavailable):
+        accept(farm.farm, draft(farm), "ann", limited)
+    farm.farm.store = store
+    accept(farm.farm, draft(farm), "ann", limited, "a")
+    again, new = accept(farm.farm, draft(farm), "ann", limited, "a")
+    assert (again.id, new) == ("ann~a", False)

@@ -14,6 +14,7 @@ from starlette.types import Scope as Connection
 from farm.access import LOCAL, Key, Scope
 from farm.api.problems import Problem
 from farm.api.service import Service
+from farm.errors import InvalidInput, Unavailable
 
 #: Headers that may carry a key: the farm's own, OpenAI's form (`Bearer`), Azure's.
 HEADERS = ("x-api-key", "ocp-apim-subscription-key", "api-key")
@@ -52,9 +53,12 @@ def secret(request: Request) -> str:
 def _caller(scope: Scope) -> Callable[..., Caller]:
     def find(request: Request) -> Caller:
         held = service(request)
-        if held.keys.empty:
-            return Caller(LOCAL)
-        key = held.keys.find(secret(request))
+        try:
+            key = None if held.keys.empty else held.keys.find(secret(request))
+            if held.keys.empty:
+                return Caller(LOCAL)
+        except InvalidInput as error:  # the operator's file is damaged: no fault of the caller
+            raise Unavailable(str(error)) from error
         if key is None:
             detail = "no valid API key: send it as 'Authorization: Bearer farm_...'"
             raise Problem(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})

@@ -1,6 +1,7 @@
 """Live job state in Redis: claims, windows, counters and events. See ledger.lua for the keys."""
 
 from farm.ledger.ledger import LOST_S, Claim, Ledger
+from farm.ledger.limits import Limits, Verdict
 from farm.ledger.refs import Ref, parse, queue
 
-__all__ = ["LOST_S", "Claim", "Ledger", "Ref", "parse", "queue"]
+__all__ = ["LOST_S", "Claim", "Ledger", "Limits", "Ref", "Verdict", "parse", "queue"]
