@@ -17,6 +17,9 @@ from pydantic_settings import (
 
 from farm.errors import InvalidInput
 
+#: Whom Flower lets in, with the password of the settings' file.
+FLOWER_USER = "farm"
+
 
 class Settings(BaseSettings):
     """Everything an operator can set; each also as `FARM_<NAME>`."""
@@ -55,8 +58,14 @@ class Settings(BaseSettings):
     """Networks (CIDR) that webhooks and reference URLs may reach though they are not public."""
     result_expires_s: int = 3600
     """Seconds that Celery keeps a task's small result, for Flower and for people."""
+    upload_bytes: int = Field(256 << 20, ge=1)
+    """Bytes of a file that a client may send to the API."""
     api_keys_file: str = ""
     """File of the API's keys; empty: `keys.json` in the home folder."""
+    flower_password_file: str = ""
+    """File of Flower's password; empty: `flower-password` in the home folder."""
+    expected_families: list[str] = Field(default_factory=list)
+    """Engine families that must have a live worker for `/readyz`, besides those with work."""
 
     @classmethod
     def settings_customise_sources(
@@ -87,6 +96,12 @@ class Settings(BaseSettings):
         return Path(self.api_keys_file) if self.api_keys_file else self.home / "keys.json"
 
     @property
+    def flower_password_path(self) -> Path:
+        """File of Flower's password."""
+        given = self.flower_password_file
+        return Path(given) if given else self.home / "flower-password"
+
+    @property
     def store(self) -> str:
         """The store's URL."""
         return self.store_url or (self.home.absolute() / "store").as_uri()
@@ -112,3 +127,13 @@ def read_settings(**overrides: object) -> Settings:
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InvalidInput(f"{str(_config_file())!r} is not settings in YAML: {reason}") from error
+
+
+def read_connected() -> Settings:
+    """Read the settings of a farm whose Redis is given; `InvalidInput` without one."""
+    settings = read_settings()
+    if not settings.broker_url.get_secret_value():
+        raise InvalidInput(
+            "FARM_BROKER_URL is not set; give the Redis of the farm, or use `farm up`"
+        )
+    return settings

@@ -126,7 +126,10 @@ def show(farm: Farm, job: str) -> dict[str, Any]:
         if farm.store.exists(key):
             return dict(json.loads(farm.store.get(key)))
         return {"job": job, "revision": revision, "state": State.QUEUED.value}
-    return _record(job, revision, live)
+    record = _record(job, revision, live)
+    if State(record["state"]).terminal and not farm.store.exists(key):
+        record["state"] = State.FINALIZING.value  # what a client is told is stored
+    return record
 
 
 def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
@@ -181,10 +184,10 @@ def _record_end(farm: Farm, job: str, revision: int) -> None:
         farm.store.put(keys.revision(job, revision, "failures.jsonl"), lines.encode())
     record = json.dumps(_record(job, revision, live), ensure_ascii=False).encode()
     farm.store.put(keys.status(job, revision), record, if_absent=True)
-    _settle(farm, farm.spec(job), revision)
+    settle(farm, farm.spec(job), revision)
 
 
-def _settle(farm: Farm, spec: Spec, revision: int) -> None:
+def settle(farm: Farm, spec: Spec, revision: int) -> None:
     """Do what follows from the end that a revision's record tells of; may be done again."""
     if spec.ttl_s:
         ended = float(json.loads(farm.store.get(keys.status(spec.id, revision)))["ended"])
@@ -235,11 +238,12 @@ def remove(farm: Farm, job: str) -> None:
     Raises:
         Conflict: the job is still running.
     """
-    if farm.store.exists(keys.open_marker(job)):
-        raise Conflict(f"job {job!r} has not ended; cancel it first")
-    current(farm, job)
+    revision = current(farm, job)
     with suppress(NotFound):  # where this was interrupted before
         spec = farm.spec(job)
+        if not farm.store.exists(keys.status(job, revision)):
+            raise Conflict(f"job {job!r} has not ended; cancel it first")
+        farm.store.delete(keys.open_marker(job))
         farm.store.delete(keys.index(spec.owner, spec.created, job))
     farm.ledger.remove(job)
     found = set(farm.store.list(keys.job(job) + "/"))
@@ -274,7 +278,7 @@ def _recover_job(farm: Farm, job: str) -> bool:
     if spec.farm != farm.id:
         return False
     if farm.store.exists(keys.status(job, revision)):
-        _settle(farm, spec, revision)
+        settle(farm, spec, revision)
         return False
     if farm.store.exists(keys.revision(job, revision, "cancel")):
         _known(farm, job, revision)

@@ -35,7 +35,7 @@ LAYERS = [
     {"book", "farm"},
     {"tape", "warming", "webhooks"},
     {"assembly", "synthesis", "planning", "lifecycle"},
-    {"reading", "publishing", "serving", "revocation", "contents", "submission"},
+    {"reading", "publishing", "serving", "revocation", "contents", "submission", "survey"},
     {"revising", "retention"},
     {"stages"},
     {"dispatch"},

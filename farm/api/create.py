@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from farm import __version__
-from farm.api import jobs, openai, problems
+from farm.api import downloads, jobs, openai, problems
+from farm.api.bounds import Bounded
 from farm.api.callers import Headed
 from farm.api.service import Service
 from farm.config import Settings
@@ -20,7 +21,9 @@ def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     app = FastAPI(title="farm", version=__version__, docs_url="/docs", redoc_url=None)
     app.state.service = Service(settings, farm)
     problems.install(app, SHAPES)
+    app.add_middleware(Bounded, upload_bytes=settings.upload_bytes)
     app.add_middleware(Headed)
     app.include_router(jobs.router)
+    app.include_router(downloads.router)
     app.include_router(openai.router)
     return app

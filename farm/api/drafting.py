@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from farm.api.service import Service
 from farm.errors import InvalidInput
 from farm.jobs import Kind, Output, Priority, Prosody, Spec
 from farm.submission import Draft
-from farm.text.lines import Line, read_lines
+from farm.survey import Survey, survey
 
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
@@ -39,17 +41,38 @@ class Wish:
     webhook: str = ""
 
 
+@contextmanager
+def on_disk(data: bytes | Path) -> Iterator[Path]:
+    """Have an input as a file during the block."""
+    if isinstance(data, Path):
+        yield data
+        return
+    with tempfile.NamedTemporaryFile(prefix="farm-input-") as file:
+        file.write(data)
+        file.flush()
+        yield Path(file.name)
+
+
+def look(wish: Wish, data: bytes | Path) -> Survey:
+    """Find out what an input holds; `InvalidInput` where it cannot be read."""
+    with on_disk(data) as path:
+        return survey(wish.kind, path, wish.name)
+
+
 def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
-    """Pin the voices that a job may use, and count its characters.
+    """Read an input through, pin the voices that it may use, and count its characters.
 
     Raises:
-        InvalidInput: the speed is none that a voice is asked for.
+        InvalidInput: the input cannot be read, or an address or a speed is none the farm takes.
         UnknownVoice: this owner has no such voice.
     """
     if not SLOWEST <= wish.prosody.speed <= FASTEST:
         raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
+    found = look(wish, data)
     voice = wish.voice or held.settings.voice
-    voices = held.studio.pin({voice, *_voices_named(held, owner, wish, data)}, owner)
+    named = set(found.voices)
+    if wish.kind == "batch":  # a line with an unknown voice fails by itself
+        named &= held.studio.voices(owner).keys()
     spec = Spec(
         id="",
         kind=wish.kind,
@@ -57,7 +80,7 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
         owner="",
         input="",
         voice=voice,
-        voices=voices,
+        voices=held.studio.pin({voice, *named}, owner),
         created=0.0,
         title=wish.title,
         language=wish.language,
@@ -71,20 +94,4 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
         ttl_s=wish.ttl_s,
         webhook=wish.webhook,
     )
-    return Draft(spec, data, _characters(data))
-
-
-def _voices_named(held: Service, owner: str, wish: Wish, data: bytes | Path) -> set[str]:
-    """Return the voices that lines name and their owner has; any other fails its line."""
-    if wish.kind != "batch" or not isinstance(data, Path):
-        return set()
-    with data.open("rb") as stream:
-        named = {line.voice for line in read_lines(stream) if isinstance(line, Line)}
-    return named & held.studio.voices(owner).keys()
-
-
-def _characters(data: bytes | Path) -> int:
-    """Count what an input costs its key: bytes of a file, characters of a text."""
-    if isinstance(data, Path):
-        return data.stat().st_size
-    return len(data.decode("utf-8", errors="replace"))
+    return Draft(spec, data, found.characters)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from farm import streaming
 from farm.api.callers import Caller, Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
-from farm.api.problems import Problem
+from farm.api.problems import Answer, Problem
 from farm.api.service import Service
 from farm.audio import joining
 from farm.audio.live import LiveEncoder
@@ -64,15 +64,15 @@ class Speech(BaseModel):
 
 def shape(problem: Problem) -> JSONResponse:
     """Write an error in OpenAI's form."""
-    kind = TYPES.get(problem.status)
-    kind = kind or ("invalid_request_error" if problem.status < 500 else "server_error")
+    kind = TYPES.get(problem.status_code)
+    kind = kind or ("invalid_request_error" if problem.status_code < 500 else "server_error")
     error = {
         "message": problem.detail,
         "type": kind,
         "param": problem.members.get("field"),
         "code": problem.name.replace("-", "_"),
     }
-    return JSONResponse({"error": error}, problem.status, problem.headers)
+    return Answer({"error": error}, problem.status_code, problem.headers)
 
 
 @router.post(

@@ -7,6 +7,7 @@ it may be. A dialect that has a form of its own for errors says so with `shaped`
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from farm.errors import (
@@ -48,7 +50,32 @@ KINDS: Mapping[type[FarmError], tuple[HTTPStatus, str]] = {
 RETRY_AFTER_S = 5
 
 
-class Problem(Exception):
+class ProblemDocument(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """`/problems/<name>`: stable."""
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    """Of the request, where one is to blame."""
+    value: Any = None
+    """What it was."""
+    valid: Any = None
+    """What it may be."""
+
+
+#: What routes may answer besides what they are for.
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"description": HTTPStatus(status).phrase, "model": ProblemDocument}
+    for status in (400, 401, 403, 404, 409, 413, 429, 503)
+}
+
+
+class Problem(HTTPException):
     """An answer that is not what was asked for; may be raised by a route."""
 
     def __init__(
@@ -60,15 +87,21 @@ class Problem(Exception):
         **members: Any,
     ) -> None:
         """Name the problem (`not-found`), say it in one line, and what else there is to say."""
-        super().__init__(detail)
-        self.status, self.name, self.detail = int(status), name, detail
-        self.headers = dict(headers or {})
-        self.members = members
+        super().__init__(int(status), detail, dict(headers or {}))
+        self.name, self.members = name, members
 
     @property
     def title(self) -> str:
         """The status in words."""
-        return HTTPStatus(self.status).phrase
+        return HTTPStatus(self.status_code).phrase
+
+
+class Answer(JSONResponse):
+    """JSON in ASCII: what was wrong may be a value that is no Unicode."""
+
+    def render(self, content: Any) -> bytes:
+        """Write it."""
+        return json.dumps(content).encode()
 
 
 def document(problem: Problem) -> JSONResponse:
@@ -76,12 +109,12 @@ def document(problem: Problem) -> JSONResponse:
     content = {
         "type": f"/problems/{problem.name}",
         "title": problem.title,
-        "status": problem.status,
+        "status": problem.status_code,
         "detail": problem.detail,
         **problem.members,
     }
-    return JSONResponse(
-        content, problem.status, problem.headers, media_type="application/problem+json"
+    return Answer(
+        content, problem.status_code, problem.headers, media_type="application/problem+json"
     )
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, urlencode
+
 from farm import contents, lifecycle
 from farm.access import KeyFile
+from farm.api.records import File
+from farm.api.signing import Signer
 from farm.config import Settings
 from farm.contents import Record
 from farm.errors import NotFound
 from farm.farm import Farm
 from farm.jobs import Spec
 from farm.ledger.limits import Limits
+from farm.storage.local import LocalStore
 from farm.studio import Studio
 from farm.submission import inside, outside
 from farm.tasks.app import create_celery, create_farm
+
+#: Seconds for which an address is good at least; it changes every so often, so players keep it.
+GOOD_S = 3600
 
 
 class Service:
@@ -25,6 +33,7 @@ class Service:
         self.studio = Studio(settings, self.farm.store)
         self.keys = KeyFile(settings.keys_path)
         self.limits = Limits(self.farm.ledger)
+        self.signer = Signer(settings.home)
 
     def job(self, owner: str, name: str, *, admin: bool = False) -> Spec:
         """Return a job by what its owner calls it; an admin may name anybody's as the farm does.
@@ -42,9 +51,41 @@ class Service:
         return spec
 
     def record(self, spec: Spec) -> Record:
-        """Return what clients are shown of a job."""
-        found = contents.record(self.farm, spec.id)
-        return {**found, "job": outside(spec.id)}
+        """Return what there is to know of a job."""
+        known = {"kind": spec.kind, "owner": spec.owner, "voice": spec.voice}
+        title = spec.title or spec.name
+        return {
+            **known,
+            "created": spec.created,
+            "title": title,
+            **contents.record(self.farm, spec.id),
+        }
+
+    def name(self, spec: Spec, owner: str) -> str:
+        """Return what a caller calls a job."""
+        return outside(spec.id) if spec.owner == owner else spec.id
+
+    def files(self, spec: Spec, now: float) -> list[File]:
+        """Return a job's files with addresses; none before it has any."""
+        try:
+            rows = contents.outputs(contents.manifest(self.farm, spec.id))
+        except NotFound:
+            return []
+        return [self._file(row, now) for row in rows]
+
+    def _file(self, row: Record, now: float) -> File:
+        url, expires = self.address(row["key"], row["name"], now)
+        known = {name: row[name] for name in File.model_fields if name in row}
+        return File(**known, url=url, expires=expires)
+
+    def address(self, key: str, name: str, now: float) -> tuple[str, int]:
+        """Return where an object can be fetched under a name, and until when (Unix seconds)."""
+        if not isinstance(self.farm.store, LocalStore):
+            return self.farm.store.url(key, seconds=2 * GOOD_S), int(now) + 2 * GOOD_S
+        until = (int(now) // GOOD_S + 2) * GOOD_S
+        sig = self.signer.sign(key, name, str(until))
+        query = urlencode({"name": name, "until": until, "sig": sig})
+        return f"/v1/downloads/{quote(key)}?{query}", until
 
     def revision(self, spec: Spec) -> int:
         """Return a job's latest revision."""

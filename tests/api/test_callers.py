@@ -20,7 +20,7 @@ def submitted(api: Api, owner: str, name: str) -> str:
 
 def test_without_any_keys_this_machine_is_the_command_lines_owner(api: Api) -> None:
     submitted(api, "local", "mine")
-    assert api.anyone.get("/v1/jobs/mine").json()["job"] == "mine"
+    assert api.anyone.get("/v1/jobs/mine").json()["id"] == "mine"
 
 
 def test_with_keys_nobody_comes_in_without_one(api: Api) -> None:

@@ -97,7 +97,7 @@ def test_the_same_text_again_is_not_spoken_again(api: Api) -> None:
     assert first.content == second.content
     names = [answer.headers["X-Farm-Job"] for answer in (first, second)]
     records = [api.finish(ann, name) for name in names]
-    assert [record["misses"] for record in records] == [3, 0]
+    assert [record["counts"]["misses"] for record in records] == [3, 0]
 
 
 def test_what_is_wrong_is_said_in_openais_shape(api: Api) -> None:

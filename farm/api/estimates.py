@@ -1,0 +1,39 @@
+"""What a job would be: looked at, nothing stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from farm import batching
+from farm.api import records
+from farm.api.drafting import Wish, look
+from farm.api.service import Service
+
+
+def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> records.Estimate:
+    """Predict a job's length and cost by its characters and the voice's stated cost.
+
+    Raises:
+        InvalidInput: the input cannot be read.
+        UnknownVoice: this owner has no such voice.
+    """
+    found = look(wish, data)
+    name = wish.voice or held.settings.voice
+    voice = held.studio.pin({name}, owner)[name]
+    audio_s = found.characters / batching.CHARACTERS_PER_S / wish.prosody.speed
+    compute_s = audio_s * voice.rtf
+    children = max(1, held.farm.ledger.slots(voice.family))
+    unknown = sorted(found.voices - held.studio.voices(owner).keys())
+    return records.Estimate(
+        kind=wish.kind,
+        title=wish.title or found.title,
+        author=found.author,
+        voice=voice.id,
+        items=found.items,
+        chapters=[records.Chapter(**vars(chapter)) for chapter in found.chapters],
+        characters=found.characters,
+        audio_s=round(audio_s, 1),
+        compute_s=round(compute_s, 1),
+        wait_s=round(compute_s / children, 1),
+        warnings=[*found.warnings, *(f"unknown voice {name!r}" for name in unknown)],
+    )

@@ -1,0 +1,77 @@
+"""What a job is to speak, from wherever it comes: a request's JSON, an upload, the store."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from farm.api.drafting import Wish
+from farm.api.requests import NewJob, Options
+from farm.api.service import Service
+from farm.errors import InvalidInput, NotFound
+from farm.storage import check_key
+from farm.text.ssml import is_ssml
+
+
+def wish(options: Options, name: str) -> Wish:
+    """Return what a request asks for."""
+    return Wish(
+        options.kind,
+        voice=options.voice,
+        title=options.title,
+        name=name,
+        language=options.language,
+        prosody=options.prosody(),
+        output=options.output.output(options.kind),
+        priority=options.priority,
+        labels=options.labels,
+        pauses={str(end): ms for end, ms in options.pauses.items()},
+        deadline_s=options.deadline_s,
+        ttl_s=options.ttl_s,
+        webhook=options.webhook,
+    )
+
+
+@contextmanager
+def of_request(held: Service, owner: str, body: NewJob) -> Iterator[tuple[bytes | Path, str]]:
+    """Have a request's input, and its name, during the block.
+
+    Raises:
+        NotFound: it names a file of the store that this owner has not.
+    """
+    if body.input is not None:
+        with tempfile.TemporaryDirectory(prefix="farm-input-") as folder:
+            path = Path(folder) / "input"
+            key = stored(owner, body.input)
+            try:
+                held.farm.store.get_file(key, path)
+            except NotFound as error:
+                raise NotFound(f"input: no file {body.input!r}") from error
+            yield path, body.name or Path(body.input).name
+        return
+    if body.lines is not None:
+        rows = [line.model_dump(exclude_unset=True) for line in body.lines]
+        yield "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).encode(), "lines.jsonl"
+        return
+    text = body.text or ""
+    suffix = ".ssml" if is_ssml(text) else ".md" if body.kind == "book" else ".txt"
+    try:
+        yield text.encode(), body.name or f"text{suffix}"
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"text: a lone surrogate at character {error.start}") from error
+
+
+def stored(owner: str, name: str) -> str:
+    """Return the store key of an uploaded file: by its id, or by the key itself.
+
+    Raises:
+        NotFound: the key is not one of this owner's uploads.
+    """
+    begins = f"uploads/{owner}/"
+    key = name if "/" in name else begins + name
+    if not key.startswith(begins):
+        raise NotFound(f"input: no file {name!r}: keys of uploads begin with {begins!r}")
+    return check_key(key)

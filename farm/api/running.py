@@ -1,0 +1,50 @@
+"""The API as a server process: its port, who may reach it, its end by SIGTERM."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+
+from farm.api.create import create_app
+from farm.config import Settings
+from farm.errors import InvalidInput
+from farm.serving import ports
+
+#: Seconds that requests may go on after the server was told to stop: fewer than whoever stops it
+#: waits before he kills it (`farm up` 8 s, container runtimes 10 s).
+GRACE_S = 5
+
+
+def serve(settings: Settings, host: str, port: int, fd: int, ready: Callable[[str], None]) -> None:
+    """Serve as `farm.api.serve` says."""
+    app = create_app(settings)
+    with socket.socket(fileno=fd) if fd >= 0 else ports.listen(host, port) as taken:
+        # Asked of the object that the routes ask, too: should the file vanish, it is no excuse.
+        if app.state.service.keys.empty and not ports.on_loopback(taken):
+            raise InvalidInput(
+                f"there are no API keys, so the API may listen at loopback only, not at {host!r}: "
+                "make one with `farm keys add`, or leave --host out"
+            )
+        ready(ports.url(taken))
+        Server(app).run(sockets=[taken])
+
+
+class Server(uvicorn.Server):
+    """A server that first ends the streams that would otherwise never end."""
+
+    def __init__(self, app: FastAPI) -> None:
+        """Serve an application; nothing is logged of requests, for they may hold secrets."""
+        super().__init__(
+            uvicorn.Config(
+                app,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_S,
+            )
+        )
+        self._app = app

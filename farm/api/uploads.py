@@ -1,0 +1,25 @@
+"""Files that clients send: on disk while they are looked at, never whole in memory."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastapi import UploadFile
+
+from farm.storage.atomic import mapped
+
+
+@contextmanager
+def on_disk(file: UploadFile) -> Iterator[Path]:
+    """Have an uploaded file as a path during the block."""
+    with (
+        mapped("write", Path(tempfile.gettempdir())),
+        tempfile.NamedTemporaryFile(prefix="farm-upload-") as target,
+    ):
+        shutil.copyfileobj(file.file, target, 1 << 20)
+        target.flush()
+        yield Path(target.name)

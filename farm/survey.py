@@ -1,0 +1,110 @@
+"""What an input holds, found out before it becomes a job: so that a bad one is refused at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from farm.errors import InvalidInput
+from farm.jobs import Kind
+from farm.text import documents, lines, ssml
+
+#: Items that are described, and warnings that are told, at most.
+SHOWN = 1_000
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """An item to be."""
+
+    id: str
+    title: str
+    level: int
+    characters: int
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an input holds."""
+
+    title: str
+    author: str
+    items: int
+    chapters: tuple[Chapter, ...]
+    """The first `SHOWN` items."""
+    characters: int
+    """As written, without markup."""
+    voices: frozenset[str]
+    """Those that it names."""
+    warnings: tuple[str, ...]
+
+
+def survey(kind: Kind, path: Path, name: str) -> Survey:
+    """Read an input from its beginning to its end, in bounded memory.
+
+    Raises:
+        InvalidInput: it is not what it should be, or there is nothing in it to speak. Of a batch
+            the bad lines are warnings, unless all of them are bad.
+    """
+    if kind == "batch":
+        with path.open("rb") as stream:
+            return _batch(lines.read_lines(stream))
+    if kind == "book":
+        return _book(path, name)
+    return _speech(path.read_bytes(), name)
+
+
+def _batch(rows: Iterator[lines.Line | lines.BadLine]) -> Survey:
+    chapters: list[Chapter] = []
+    warnings: list[str] = []
+    voices: set[str] = set()
+    items = bad = characters = 0
+    for row in rows:
+        items += 1
+        if isinstance(row, lines.BadLine):
+            bad += 1
+            warnings += [row.error] if len(warnings) < SHOWN else []
+            continue
+        voices.update(row.voices)
+        length = len(row.text or row.ssml)
+        characters += length
+        if len(chapters) < SHOWN:
+            chapters.append(Chapter(row.id, "", 1, length))
+    if bad == items:
+        raise InvalidInput(warnings[0] if warnings else "the file has no lines")
+    return Survey("", "", items, (*chapters,), characters, frozenset(voices), (*warnings,))
+
+
+def _book(path: Path, name: str) -> Survey:
+    book = documents.read(path, name)
+    chapters: list[Chapter] = []
+    warnings: list[str] = []
+    voices: set[str] = set()
+    items = characters = 0
+    for items, section in enumerate(book.sections, start=1):
+        length = sum(len(block.text) for block in section.blocks)
+        characters += length
+        voices.update(block.voice for block in section.blocks if block.voice)
+        warnings += section.warnings[: SHOWN - len(warnings)]
+        if items <= SHOWN:
+            chapters.append(Chapter(str(items), section.title, section.level, length))
+    return Survey(
+        book.title, book.author, items, (*chapters,), characters, frozenset(voices), (*warnings,)
+    )
+
+
+def _speech(data: bytes, name: str) -> Survey:
+    if name.lower().endswith(".ssml"):
+        found = ssml.read(data)
+        length = sum(len(block.text) for block in found.blocks)
+        voices, warnings = frozenset(found.voices), found.warnings
+    else:
+        try:
+            length = len(data.decode())
+        except UnicodeDecodeError as error:
+            raise InvalidInput(f"the text is not UTF-8 (byte {error.start})") from error
+        voices, warnings = frozenset[str](), ()
+    if not length:
+        raise InvalidInput("the text is empty: there is nothing in it to speak")
+    return Survey("", "", 1, (Chapter("1", "", 1, length),), length, voices, warnings)

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from farm import keys, retention
+from tests.api.conftest import Api, wait_for
+
+SPEECH = {"kind": "speech", "text": "One is here. Two is there.", "output": {"format": "wav"}}
+BATCH = {
+    "kind": "batch",
+    "lines": [{"id": f"l{n}", "text": f"Line {n}."} for n in range(5)],
+    "output": {"format": "wav"},
+}
+BOOK = "# One\n\nShort words.\n\n# Two\n\nMore words here."
+
+
+def made(client: httpx.Client, body: dict[str, Any], name: str = "") -> dict[str, Any]:
+    answer = (
+        client.put(f"/v1/jobs/{name}", json=body) if name else client.post("/v1/jobs", json=body)
+    )
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/v1/jobs/{answer.json()['id']}"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def upload(
+    client: httpx.Client, data: bytes, name: str, job: dict[str, Any], **form: str
+) -> httpx.Response:
+    return client.post(
+        "/v1/jobs/upload", files={"file": (name, data)}, data={"job": json.dumps(job), **form}
+    )
+
+
+def test_a_speech_is_made_shown_and_fetched(api: Api) -> None:
+    ann = api.client()
+    job = made(ann, SPEECH)
+    record = api.finish(ann, job["id"])
+    assert record["state"] == "completed"
+    assert (record["progress"], record["counts"]["misses"], record["owner"]) == (1.0, 2, "ann")
+    assert record["audio_s"] > 1
+    (file, *_) = [f for f in ann.get(f"/v1/jobs/{job['id']}/outputs").json()["data"]
+                  if f["format"] == "wav"]  # fmt: skip
+    fetched = api.anyone.get(file["url"])
+    assert len(fetched.content) == file["size"]
+    assert fetched.headers["content-type"] == "audio/wav"
+
+
+def test_a_part_of_a_file_is_answered(api: Api) -> None:
+    ann = api.client()
+    job = made(ann, SPEECH)
+    api.finish(ann, job["id"])
+    file = ann.get(f"/v1/jobs/{job['id']}/outputs").json()["data"][0]
+    whole = api.anyone.get(file["url"]).content
+    part = api.anyone.get(file["url"], headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+
+
+def test_an_address_that_was_changed_or_is_old_opens_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = api.client()
+    api.finish(ann, made(ann, SPEECH, "a")["id"])
+    url = ann.get("/v1/jobs/a/outputs").json()["data"][0]["url"]
+    for changed in (url.replace("/attempt/", "/plan/"), url.replace("until=", "until=9"), url[:-1]):
+        assert api.anyone.get(changed).status_code in (403, 422, 400)
+    now = int(url.split("until=")[1].split("&")[0]) + 1
+    monkeypatch.setattr("farm.api.downloads.time.time", lambda: now)
+    late = api.anyone.get(url)
+    assert (late.status_code, late.json()["type"]) == (403, "/problems/expired")
+
+
+def test_the_same_idempotency_key_finds_the_first_job(api: Api) -> None:
+    ann = api.client()
+    headers = {"Idempotency-Key": "order 17"}
+    first, second = (ann.post("/v1/jobs", json=SPEECH, headers=headers) for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    other = ann.post("/v1/jobs", json={**SPEECH, "title": "x"}, headers=headers)
+    assert (other.status_code, other.json()["type"]) == (409, "/problems/conflict")
+    assert api.client("bob").post("/v1/jobs", json=SPEECH, headers=headers).status_code == 202
+
+
+def test_an_id_of_ones_own_is_used_once(api: Api) -> None:
+    ann, bob = api.client(), api.client("bob")
+    assert made(ann, SPEECH, "mine")["id"] == "mine"
+    assert ann.put("/v1/jobs/mine", json=SPEECH).status_code == 200
+    assert ann.put("/v1/jobs/mine", json={**SPEECH, "speed": 1.5}).status_code == 409
+    assert made(bob, {**SPEECH, "speed": 1.5}, "mine")["id"] == "mine"
+    assert ann.get("/v1/jobs/mine").json()["owner"] == "ann"
+
+
+def test_two_owners_do_not_share_what_was_spoken(api: Api) -> None:
+    for owner in ("ann", "bob"):
+        client = api.client(owner)
+        record = api.finish(client, made(client, SPEECH, "x")["id"])
+        assert (record["counts"]["hits"], record["counts"]["misses"]) == (0, 2)
+
+
+def test_a_batch_is_uploaded_as_lines(api: Api) -> None:
+    rows = [*(json.dumps(line) for line in BATCH["lines"]), "not JSON"]
+    answer = upload(
+        api.client(), "\n".join(rows).encode(), "a.jsonl", {"kind": "batch"}, id="lines"
+    )
+    assert (answer.status_code, answer.json()["id"]) == (202, "lines")
+    ann = api.client()
+    record = api.finish(ann, "lines")
+    assert (record["state"], record["counts"]["items_total"]) == ("completed", 6)
+    (failure,) = ann.get("/v1/jobs/lines/failures").json()["data"]
+    assert "not JSON" in failure["error"]
+
+
+def test_a_book_is_uploaded_and_its_chapters_are_listed(api: Api) -> None:
+    ann = api.client()
+    answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "output": {"subtitles": ["srt"]}})
+    job = answer.json()["id"]
+    api.finish(ann, job)
+    first = ann.get(f"/v1/jobs/{job}/items", params={"limit": 1}).json()
+    assert [item["title"] for item in first["data"]] == ["One"]
+    (second,) = ann.get(f"/v1/jobs/{job}/items?offset={first['next_offset']}").json()["data"]
+    assert (second["title"], second["spoken"], second["formats"]) == (
+        "Two",
+        2,
+        ["m4a", "marks", "srt"],
+    )
+    formats = [file["format"] for file in ann.get(f"/v1/jobs/{job}/outputs").json()["data"]]
+    assert formats[:2] == ["m4b", "srt"]
+
+
+def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
+    ann = api.client()
+    answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})
+    found = answer.json()
+    assert answer.status_code == 200
+    assert [chapter["title"] for chapter in found["chapters"]] == ["One", "Two"]
+    assert found["characters"] > 20
+    assert found["audio_s"] > 1
+    assert ann.post("/v1/jobs", json={**SPEECH, "dry_run": True}).json()["items"] == 1
+    lines = {**BATCH, "lines": [{"id": "a", "text": "Hi.", "voice": "bobs"}], "dry_run": True}
+    assert ann.post("/v1/jobs", json=lines).json()["warnings"] == ["unknown voice 'bobs'"]
+    assert list(api.farm.store.list("jobs/")) == []
+
+
+def test_jobs_are_listed_by_state_label_and_time(api: Api) -> None:
+    ann = api.client()
+    api.workers.going.clear()
+    for number in range(4):
+        made(ann, {**SPEECH, "labels": {"n": str(number % 2)}}, f"j{number}")
+    ann.post("/v1/jobs/j0/cancel")
+
+    def ids(**query: Any) -> list[str]:
+        return [job["id"] for job in ann.get("/v1/jobs", params=query).json()["data"]]
+
+    assert ids() == ["j3", "j2", "j1", "j0"]
+    assert ids(state="cancelled") == ["j0"]
+    assert ids(label="n:1") == ["j3", "j1"]
+    created = ann.get("/v1/jobs/j2").json()["created"]
+    assert ids(before=created) == ["j1", "j0"]
+    assert ids(after=created) == ["j3", "j2"]
+    first = ann.get("/v1/jobs", params={"limit": 3}).json()
+    assert ids(limit=3, cursor=first["next_cursor"]) == ["j0"]
+    assert api.client("bob").get("/v1/jobs").json()["data"] == []
+    assert ann.get("/v1/jobs", params={"owner": "bob"}).status_code == 403
+    admin = api.client("root", "admin")
+    assert len(admin.get("/v1/jobs", params={"owner": "ann"}).json()["data"]) == 4
+    api.workers.going.set()
+
+
+def test_a_job_is_paused_resumed_cancelled_retried_and_deleted(api: Api) -> None:
+    ann = api.client()
+    api.workers.going.clear()
+    made(ann, BATCH, "b")
+    assert ann.post("/v1/jobs/b/pause").json()["state"] == "paused"
+    assert ann.post("/v1/jobs/b/resume").json()["state"] in ("planning", "running")
+    assert ann.delete("/v1/jobs/b").status_code == 409
+    assert ann.post("/v1/jobs/b/cancel").json()["state"] == "cancelled"
+    assert ann.post("/v1/jobs/b/cancel").status_code == 409
+    api.workers.going.set()
+    assert ann.post("/v1/jobs/b/retry").json()["revision"] == 2
+    assert api.finish(ann, "b")["counts"]["items_done"] == 5
+    assert ann.delete("/v1/jobs/b").status_code == 204
+    assert ann.get("/v1/jobs/b").status_code == 404
+    assert len(list(api.farm.store.list("segments/"))) == 5
+
+
+def test_a_purge_takes_the_segments_too(api: Api) -> None:
+    ann = api.client()
+    api.finish(ann, made(ann, SPEECH, "s")["id"])
+    assert ann.delete("/v1/jobs/s", params={"purge": True}).status_code == 204
+    assert list(api.farm.store.list("segments/")) == []
+
+
+def test_one_segment_is_read_again_or_otherwise(api: Api) -> None:
+    ann = api.client()
+    api.finish(ann, made(ann, SPEECH, "s")["id"])
+    rows = ann.get("/v1/jobs/s/items/0/segments").json()["data"]
+    assert [(row["text"], row["spoken"]) for row in rows] == [
+        ("One is here.", True),
+        ("Two is there.", True),
+    ]
+    edit = {"item": 0, "start": rows[1]["start"], "text": "Two is gone."}
+    assert ann.post("/v1/jobs/s/edits", json={"edits": [edit]}).json()["revision"] == 2
+    record = api.finish(ann, "s")
+    assert (record["counts"]["hits"], record["counts"]["misses"]) == (1, 1)
+    assert ann.post("/v1/jobs/s/items/0/segments/0/retake").json()["revision"] == 3
+    record = api.finish(ann, "s")
+    assert (record["counts"]["hits"], record["counts"]["misses"]) == (1, 1)
+    rows = ann.get("/v1/jobs/s/items/0/segments").json()["data"]
+    assert [(row["text"], row["take"]) for row in rows] == [
+        ("One is here.", 2),
+        ("Two is gone.", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edit", "status"),
+    [
+        ({"item": 0, "start": 1, "text": "No."}, 404),
+        ({"item": 9, "start": 0, "text": "No."}, 404),
+        ({"item": 0, "start": 0, "text": "x" * 401}, 400),
+        ({"item": 0, "start": 0, "text": "..."}, 400),
+        ({"item": 0, "start": 0}, 400),
+    ],
+)
+def test_an_edit_that_cannot_be_changes_nothing(
+    edit: dict[str, Any], status: int, api: Api
+) -> None:
+    ann = api.client()
+    api.finish(ann, made(ann, SPEECH, "s")["id"])
+    assert ann.post("/v1/jobs/s/edits", json={"edits": [edit]}).status_code == status
+    assert ann.get("/v1/jobs/s").json()["revision"] == 1
+
+
+def test_a_job_of_a_stored_file(api: Api) -> None:
+    ann = api.client()
+    api.farm.store.put("uploads/ann/b.md", BOOK.encode())
+    for name in ("b.md", "uploads/ann/b.md"):
+        job = made(ann, {"kind": "book", "input": name, "output": {"format": "wav"}})
+        assert api.finish(ann, job["id"])["counts"]["items_done"] == 2
+    for name in ("c.md", "uploads/bob/b.md", "jobs/x/spec.json", "uploads/ann/../bob/b.md"):
+        assert ann.post("/v1/jobs", json={"kind": "book", "input": name}).status_code in (400, 404)
+
+
+def test_a_job_past_its_deadline_expires(api: Api) -> None:
+    ann = api.client()
+    api.workers.going.clear()
+    job = made(ann, {**SPEECH, "deadline_s": 1}, "d")
+    wait_for(lambda: retention.act(api.farm, job["created"] + 5) or True)
+    assert wait_for(lambda: ann.get("/v1/jobs/d").json()["state"] == "expired")
+    api.workers.going.set()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"kind": "speech"}, 400, "give one of text, lines and input"),
+        ({"kind": "speech", "text": "a", "lines": []}, 400, "text and lines"),
+        ({"kind": "poem", "text": "a"}, 400, "kind"),
+        ({"kind": "speech", "text": ""}, 400, "empty"),
+        ({"kind": "speech", "text": "Hi.", "voice": "nobody"}, 400, "unknown voice 'nobody'"),
+        ({"kind": "speech", "text": "Hi.", "voice": "bobs"}, 400, "unknown voice 'bobs'"),
+        ({"kind": "speech", "text": "Hi.", "speed": 9}, 400, "speed"),
+        ({"kind": "speech", "text": "Hi.", "color": "red"}, 400, "color"),
+        ({"kind": "speech", "text": "Hi.", "output": {"format": "ogg"}}, 400, "output.format"),
+        ({"kind": "speech", "text": "\udc00"}, 400, "text"),
+        ({"kind": "batch", "lines": [{"id": "a/b", "text": "Hi."}]}, 400, "a/b"),
+        ({"kind": "batch", "lines": []}, 400, "no lines"),
+    ],
+)
+def test_what_cannot_be_is_named_and_nothing_is_written(
+    body: dict[str, Any], status: int, said: str, api: Api
+) -> None:
+    answer = api.client().post(
+        "/v1/jobs", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
+    assert said in answer.text
+    assert list(api.farm.store.list("jobs/")) == list(api.farm.store.list(keys.OPEN)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("b.epub", b"PK\x03\x04nonsense", "b.epub"),
+        ("b.md", b"\xff\xfe\x00\xd8", "b.md"),
+        ("b.txt", b"", "empty"),
+        ("b.pdf", b"%PDF-1.4", "PDF"),
+    ],
+)
+def test_an_upload_that_cannot_be_read_is_named(
+    name: str, data: bytes, said: str, api: Api
+) -> None:
+    answer = upload(api.client(), data, name, {"kind": "book"})
+    assert answer.status_code == 400
+    assert said in answer.json()["detail"]
+    assert list(api.farm.store.list("jobs/")) == []
+
+
+def test_a_body_over_the_limit_is_refused_unread(api: Api) -> None:
+    ann = api.client()
+    caller = http.client.HTTPConnection(api.url.removeprefix("http://"))
+    caller.putrequest("POST", "/v1/jobs")
+    caller.putheader("Content-Length", str(10**9))
+    caller.endheaders()
+    refused = caller.getresponse()
+    assert (refused.status, json.load(refused)["type"]) == (413, "/problems/too-large")
+    caller.close()
+
+    def endless() -> Any:
+        for _ in range(20):
+            yield b" " * 2**20
+
+    answer = ann.post("/v1/jobs", content=endless(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_priority_and_pauses_reach_the_spec(api: Api) -> None:
+    api.workers.going.clear()
+    body = {**BATCH, "priority": "bulk", "pauses": {"sentence": 5}, "ttl_s": 60}
+    made(api.client(), body, "p")
+    spec = api.farm.spec("ann~p")
+    assert (spec.priority, dict(spec.pauses), spec.ttl_s) == ("bulk", {"sentence": 5}, 60)
+    api.workers.going.set()
