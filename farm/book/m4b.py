@@ -12,26 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from av.audio.stream import AudioStream
-from av.container import OutputContainer
-from av.packet import Packet
-
-from farm.audio.cover import start
-from farm.audio.encoders import open_output
+from farm.audio.cover import is_picture
 from farm.audio.files import open_input
 from farm.audio.replacing import replacing
+from farm.book import mp4
+from farm.book.mp4 import FRAME
 from farm.errors import InvalidInput
 
-if TYPE_CHECKING:  # a TypedDict of the stubs only
-    from av.container.core import Chapter as Mark
-
-#: Samples in a frame of AAC-LC (ISO/IEC 14496-3); the encoder's delay is one frame.
-FRAME = 1024
-
-#: QuickTime's `stik`: what makes players file it under audiobooks.
-_AUDIOBOOK = {"media_type": "2", "genre": "Audiobook"}
+#: Bytes of audio beyond which offsets in the file may not fit into 32 bits.
+LONG = (1 << 32) - (1 << 28)
 
 
 @dataclass(frozen=True)
@@ -44,12 +34,15 @@ class Chapter:
 
 @dataclass(frozen=True)
 class _Source:
-    """What must be known of a chapter's file before the first packet is written."""
+    """What must be known of a chapter's file before the first frame is written."""
 
     sample_rate: int
     frames: int
-    extradata: bytes
+    config: bytes
     """The decoder's configuration; chapters of one book must share it."""
+    bit_rate: int
+    size: int
+    """Bytes of the file."""
 
 
 def write(
@@ -58,26 +51,29 @@ def write(
     """Join chapters into one M4B with chapter marks, tags and cover; return its seconds.
 
     Marks are written twice, as Nero's `chpl` (the first 255) and as QuickTime's text track.
-    The bytes are a function of the input; memory does not grow with the audio.
+    The bytes are a function of the input; memory grows with the longest chapter, not with the
+    book.
 
     Raises:
-        InvalidInput: no chapters, or one is not AAC or differs from the first in rate or
-            profile.
+        InvalidInput: no chapters; one is not AAC, differs from the first in rate or profile, or
+            is not whole; no such tag; the cover is not a JPEG or PNG.
         NotFound: a chapter's file is missing.
         StoreUnavailable: the file cannot be written.
     """
     sources = _sources(chapters)
-    rate = sources[0].sample_rate
-    with (
-        replacing(path) as temporary,
-        open_output(temporary, "mp4", {"movflags": "+faststart", "brand": "M4B "}) as book,
-    ):
-        with open_input(chapters[0].path) as first:
-            stream = book.add_stream_from_template(first.streams.audio[0])
-        book.metadata.update({**_AUDIOBOOK, **tags})
-        book.set_chapters(_marks(chapters, sources))
-        start(book, cover)
-        _copy(chapters, book, stream, Fraction(1, rate))
+    if cover is not None and not is_picture(cover):
+        raise InvalidInput(f"the cover ({len(cover)} bytes) is no whole JPEG or PNG")
+    sound = mp4.Sound(
+        sources[0].sample_rate,
+        sum(source.frames for source in sources),
+        sources[0].config,
+        max(source.bit_rate for source in sources),
+    )
+    wide = sum(source.size for source in sources) > LONG
+    tags = {"genre": "Audiobook", **tags}
+    book = mp4.Book(sound, _marks(chapters, sources), tags, cover, wide)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        mp4.write(file, book, _frames(chapters, sources))
     return _seconds(sources, len(sources))
 
 
@@ -92,7 +88,7 @@ def _sources(chapters: Sequence[Chapter]) -> list[_Source]:
         raise InvalidInput("a book needs at least one chapter")
     sources = [_source(chapter.path) for chapter in chapters]
     for chapter, source in zip(chapters, sources, strict=True):
-        if (source.sample_rate, source.extradata) != (sources[0].sample_rate, sources[0].extradata):
+        if (source.sample_rate, source.config) != (sources[0].sample_rate, sources[0].config):
             raise InvalidInput(
                 f"{str(chapter.path)!r} has {source.sample_rate} Hz and another AAC configuration "
                 f"than the first chapter ({sources[0].sample_rate} Hz); encode all chapters alike"
@@ -106,7 +102,13 @@ def _source(path: Path) -> _Source:
         context = stream.codec_context
         if context.codec.canonical_name != "aac" or not stream.frames:
             raise InvalidInput(f"{str(path)!r} is {context.codec.canonical_name}, not AAC in MP4")
-        return _Source(context.sample_rate, stream.frames, context.extradata or b"")
+        return _Source(
+            context.sample_rate,
+            stream.frames,
+            context.extradata or b"",
+            context.bit_rate or 0,
+            path.stat().st_size,
+        )
 
 
 def _begin(sources: Sequence[_Source], index: int) -> Fraction:
@@ -120,41 +122,28 @@ def _seconds(sources: Sequence[_Source], chapters: int) -> float:
     return float(_begin(sources, chapters) - Fraction(FRAME, sources[0].sample_rate))
 
 
-def _marks(chapters: Sequence[Chapter], sources: Sequence[_Source]) -> list[Mark]:
-    marks: list[Mark] = []
-    rate = sources[0].sample_rate
+def _marks(chapters: Sequence[Chapter], sources: Sequence[_Source]) -> list[mp4.Mark]:
+    marks = []
     at = 0
     for number, (chapter, source) in enumerate(zip(chapters, sources, strict=True)):
         end = at + source.frames * FRAME
         last = number == len(chapters) - 1
-        marks.append(
-            {
-                "id": number,
-                "start": at,
-                "end": end - FRAME if last else end,
-                "time_base": Fraction(1, rate),
-                "metadata": {"title": chapter.title},
-            }
-        )
+        marks.append(mp4.Mark(chapter.title, at, end - FRAME if last else end))
         at = end
     return marks
 
 
-def _copy(
-    chapters: Sequence[Chapter], book: OutputContainer, stream: AudioStream, time_base: Fraction
-) -> None:
-    """Move all packets, their time stamps running on from one frame before zero."""
-    for number, packet in enumerate(_packets(chapters)):
-        packet.pts = packet.dts = (number - 1) * FRAME
-        packet.duration = FRAME
-        packet.time_base = time_base
-        packet.stream = stream
-        book.mux(packet)
-
-
-def _packets(chapters: Sequence[Chapter]) -> Iterator[Packet[AudioStream]]:
-    for chapter in chapters:
+def _frames(chapters: Sequence[Chapter], sources: Sequence[_Source]) -> Iterator[bytes]:
+    """Yield all frames; refuse a file that is shorter than its own index says."""
+    for chapter, source in zip(chapters, sources, strict=True):
+        whole = 0
         with open_input(chapter.path) as container:
             for packet in container.demux(container.streams.audio[0]):
-                if packet.size:
-                    yield packet
+                if packet.size and not packet.is_corrupt:
+                    whole += 1
+                    yield bytes(packet)
+        if whole != source.frames:
+            raise InvalidInput(
+                f"{str(chapter.path)!r} is cut off: {whole} of {source.frames} frames are whole; "
+                "make it again"
+            )
