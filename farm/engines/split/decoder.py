@@ -51,7 +51,7 @@ def reach(model: ModelProto, latent: str) -> Reach:
     Raises:
         Uncut: it holds an operator of which this is not known.
     """
-    return _reaches(model, latent)[model.graph.output[0].name]
+    return reaches(model, latent)[model.graph.output[0].name]
 
 
 def masked(decoder: bytes, latent: str) -> bytes:
@@ -61,12 +61,12 @@ def masked(decoder: bytes, latent: str) -> bytes:
         Uncut: see `reach`.
     """
     model = onnx.load_from_string(decoder)
-    reaches = _reaches(model, latent)
+    known = reaches(model, latent)
     nodes: list[NodeProto] = []
     rates: set[int] = set()
     for node in model.graph.node:
-        if node.op_type in _CONVOLUTIONS and node.input[0] in reaches and _looks_around(node):
-            rate = reaches[node.input[0]].rate
+        if node.op_type in _CONVOLUTIONS and node.input[0] in known and _looks_around(node):
+            rate = known[node.input[0]].rate
             name = f"{node.output[0]}/masked"
             nodes.append(helper.make_node("Mul", [node.input[0], f"{MASK}/{rate}"], [name]))
             node.input[0] = name
@@ -96,7 +96,12 @@ def _shapes(rates: set[int]) -> list[TensorProto]:
     return [numpy_helper.from_array(np.array(v, np.int64), k) for k, v in values.items()]
 
 
-def _reaches(model: ModelProto, latent: str) -> dict[str, Reach]:
+def reaches(model: ModelProto, latent: str) -> dict[str, Reach]:
+    """Return the reach of every tensor that depends on the latent.
+
+    Raises:
+        Uncut: see `reach`.
+    """
     found = {latent: Reach()}
     for node in model.graph.node:
         met = [found[name] for name in taken(node) if name in found]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from farm.audio import Samples
 from farm.engines.sessions import mapped, open_session
 from farm.engines.split.arrays import mask, noise, padded
+from farm.engines.split.blocked import blocked
 from farm.engines.split.cache import parts as cached_parts
 from farm.engines.split.decoder import MASK, masked
 from farm.engines.split.windows import Window, plan
@@ -79,8 +80,9 @@ class Baked:
 class Split:
     """A VITS graph in three sessions on one device. Its methods may be called by many threads.
 
-    On a CPU utterances are spoken one after another, unpadded: the bits of each are a function of
-    itself. On other devices they are batched behind masks, and agree within 1e-3.
+    On a CPU utterances are spoken one after another, unpadded, by a rewritten decoder (`blocked`):
+    the bits of each are a function of itself. On other devices they are batched behind masks, and
+    agree within 1e-3.
     """
 
     def __init__(
@@ -111,7 +113,11 @@ class Split:
         self._batch = device != "cpu" if batch is None else batch
         self._window = max(int(parameters.get("window", WINDOW)), 4 * self._context)
         self._least = self._window if self._batch and parameters.get("fixed_window") else 0
-        decoder = masked(parts.decoder, cut.latent) if self._batch else parts.decoder
+        decoder = parts.decoder
+        if self._batch:
+            decoder = masked(decoder, cut.latent)
+        elif device == "cpu":
+            decoder = blocked(decoder, cut.latent)
         self._encoder = open_session(parts.encoder, what, device, parameters)
         self._flow = open_session(parts.flow, what, device, parameters)
         self._decoder = open_session(decoder, what, device, parameters)
