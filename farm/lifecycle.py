@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from farm import keys
+from farm import keys, webhooks
 from farm.errors import Conflict, JobError, NotFound
 from farm.farm import Farm
 from farm.jobs import SCHEMA, Spec, State, check_id, to_json
@@ -189,9 +189,12 @@ def _record_end(farm: Farm, job: str, revision: int) -> None:
 
 def settle(farm: Farm, spec: Spec, revision: int) -> None:
     """Do what follows from the end that a revision's record tells of; may be done again."""
-    if spec.ttl_s:
-        ended = float(json.loads(farm.store.get(keys.status(spec.id, revision)))["ended"])
-        farm.store.put(keys.due(ended + spec.ttl_s, spec.id), b"")
+    if spec.ttl_s or spec.webhook:
+        record = json.loads(farm.store.get(keys.status(spec.id, revision)))
+        if spec.ttl_s:
+            farm.store.put(keys.due(float(record["ended"]) + spec.ttl_s, spec.id), b"")
+        if spec.webhook:
+            webhooks.note(farm.store, spec, record)
     farm.store.delete(keys.open_marker(spec.id))
 
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from farm.access import KeyFile
 from farm.cli.ending import until_told
-from farm.config import Settings, read_settings
+from farm.config import read_connected
 from farm.control import Control
-from farm.errors import InvalidInput
+from farm.outgoing import Outgoing
 from farm.slots import slots
 from farm.tasks.app import create_celery, create_farm
 from farm.tasks.worker import run_worker
+from farm.webhooks import Deliveries
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(worker)
     app.command()(control)
-
-
-def _connected() -> Settings:
-    settings = read_settings()
-    if not settings.broker_url.get_secret_value():
-        raise InvalidInput(
-            "FARM_BROKER_URL is not set; give the Redis of the farm, or use `farm up`"
-        )
-    return settings
 
 
 def worker(
@@ -40,14 +34,27 @@ def worker(
     ] = 0,
 ) -> None:
     """Run a worker of one family, with one child for each of its slots."""
-    settings = _connected()
+    settings = read_connected()
     devices, per_device = devices or settings.devices, per_device or settings.per_device
     places = slots(family, devices, per_device, settings.cores)
     raise typer.Exit(run_worker(settings, family, places))
 
 
+def signing_secrets(keys: KeyFile) -> Callable[[str], str | None]:
+    """Return what gives the secret that signs the webhooks of a key; a revoked key's, too."""
+
+    def secret(id: str) -> str | None:
+        key = keys.get(id)
+        return key.webhook_secret if key else None
+
+    return secret
+
+
 def control() -> None:
-    """Run the control process: leases, windows, recovery."""
-    settings = _connected()
+    """Run the control process: leases, windows, recovery, webhooks."""
+    settings = read_connected()
     over = until_told()
-    Control(create_farm(settings, create_celery(settings))).run(over)
+    farm = create_farm(settings, create_celery(settings))
+    outgoing = Outgoing(tuple(settings.webhook_networks))
+    secrets = signing_secrets(KeyFile(settings.keys_path))
+    Control(farm, deliveries=Deliveries(farm.store, farm.id, secrets, outgoing)).run(over)
