@@ -108,6 +108,11 @@ def page(
     return found, last.removeprefix(begins)
 
 
+def cursor(owner: str, created: float, job: str) -> str:
+    """Return what `page` takes as `after` to go on behind a job."""
+    return keys.index(owner, created, job).removeprefix(keys.index(owner))
+
+
 def items(farm: Farm, job: str, offset: int, count: int) -> list[Record]:
     """Return a job's items from one on: what they are and, as far as that is known, their files.
 

@@ -68,6 +68,8 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     """
     if not SLOWEST <= wish.prosody.speed <= FASTEST:
         raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
+    if wish.webhook:
+        held.outgoing.check(wish.webhook)
     found = look(wish, data)
     voice = wish.voice or held.settings.voice
     named = set(found.voices)

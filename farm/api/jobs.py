@@ -17,7 +17,7 @@ from farm.api.callers import Caller, Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
 from farm.api.estimates import estimate
 from farm.api.listing import Selection, listed
-from farm.api.problems import ANSWERS
+from farm.api.problems import ANSWERS, Problem
 from farm.api.requests import Changes, NewJob, Options
 from farm.api.service import Service
 from farm.api.uploads import on_disk
@@ -40,6 +40,9 @@ def _submitted(
     name: str,
 ) -> records.Job:
     """Accept a job and answer with it: 202 if it is new, else 200."""
+    if wish.webhook and caller.key is None:
+        detail = "a webhook is signed with the secret of an API key: make one with farm keys add"
+        raise Problem(400, "invalid-request", detail, field="webhook")
     wanted = draft(held, caller.owner, wish, data)
     spec, new = accept(held.farm, wanted, caller.owner, caller.key, name)
     response.status_code = HTTPStatus.ACCEPTED if new else HTTPStatus.OK

@@ -48,3 +48,8 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams of events: their clients come back to the next server."""
+        self._app.state.watch.close()
+        await super().shutdown(sockets)

@@ -14,6 +14,7 @@ from farm.errors import NotFound
 from farm.farm import Farm
 from farm.jobs import Spec
 from farm.ledger.limits import Limits
+from farm.outgoing import Outgoing
 from farm.storage.local import LocalStore
 from farm.studio import Studio
 from farm.submission import inside, outside
@@ -34,6 +35,7 @@ class Service:
         self.keys = KeyFile(settings.keys_path)
         self.limits = Limits(self.farm.ledger)
         self.signer = Signer(settings.home)
+        self.outgoing = Outgoing(tuple(settings.webhook_networks))
 
     def job(self, owner: str, name: str, *, admin: bool = False) -> Spec:
         """Return a job by what its owner calls it; an admin may name anybody's as the farm does.

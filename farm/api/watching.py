@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from anyio import CapacityLimiter
+
 from farm.errors import Unavailable
 from farm.ledger import Ledger
 
@@ -19,8 +21,12 @@ log = logging.getLogger(__name__)
 #: Milliseconds that one read waits for something to happen: how long a job that nobody watched
 #: before may wait to be read, too.
 ROUND_MS = 500
+#: Seconds between two reads, so that what happens at the same time is told at once.
+PAUSE_S = 0.02
 #: Seconds between two attempts to reach a Redis that is away.
 AGAIN_S = 0.5
+#: Threads that all who watch use together to read what they lack.
+READERS = 4
 #: Events that wait for one client; one that is slower starts again from what it has.
 WAITING = 256
 
@@ -52,13 +58,13 @@ class Subscription:
     def __init__(self, job: str) -> None:
         """Wait for a job's events, in the running loop."""
         self.job = job
-        self.lost = False
-        """Whether some events are missing: to be read again from the last that was seen."""
         self.over = False
         """Whether there will be no more, because the server stops."""
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Event] = []
+        self._lost = True  # what happened before
         self._something = asyncio.Event()
+        self._something.set()
 
     def tell(self, events: Iterable[Event] = (), *, lost: bool = False, over: bool = False) -> None:
         """Hand events over, from any thread."""
@@ -67,19 +73,20 @@ class Subscription:
 
     def _take(self, events: tuple[Event, ...], lost: bool, over: bool) -> None:
         self._waiting += events
-        self.lost |= lost or len(self._waiting) > WAITING
+        self._lost |= lost or len(self._waiting) > WAITING
         self.over |= over
-        if self.lost:
-            self._waiting.clear()
         self._something.set()
 
-    async def events(self, wait_s: float) -> list[Event]:
-        """Return what came, waiting for it; nothing after so many seconds, or when it is lost."""
+    async def events(self, wait_s: float) -> list[Event] | None:
+        """Return what came, waiting for it so many seconds.
+
+        None, at first too, where some may be missing: to be read from the last that was seen.
+        """
         with suppress(TimeoutError):
             await asyncio.wait_for(self._something.wait(), wait_s)
         self._something.clear()
-        found, self._waiting = self._waiting, []
-        return found
+        (found, self._waiting), (lost, self._lost) = (self._waiting, []), (self._lost, False)
+        return None if lost else found
 
 
 class Watch:
@@ -93,6 +100,8 @@ class Watch:
         self._after: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._over = False
+        self.readers = CapacityLimiter(READERS)
+        """Of the threads in which those who watch may read."""
 
     @contextmanager
     def watched(self, job: str, after: str) -> Iterator[Subscription]:
@@ -146,6 +155,7 @@ class Watch:
                 continue
             self._tell(rows, lost=away)
             away = False
+            time.sleep(PAUSE_S)
 
     def _wanted(self) -> dict[str, str]:
         with self._lock:

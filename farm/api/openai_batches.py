@@ -1,0 +1,196 @@
+"""OpenAI's `/v1/batches`, for `/v1/audio/speech`, which OpenAI itself does not take in batches.
+
+As in OpenAI's API reference (Batch). A line that cannot be spoken is one of the error file.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from fastapi import Path as InPath
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from farm import contents, lifecycle
+from farm.api import openai_requests, openai_results
+from farm.api.callers import Held, Reader, Submitter
+from farm.api.drafting import Wish, draft
+from farm.api.openai_files import data_key, known
+from farm.api.problems import ANSWERS, Problem
+from farm.api.service import Service
+from farm.jobs import Output, Spec, State
+from farm.submission import accept, inside, outside
+
+router = APIRouter(prefix="/v1/batches", tags=["OpenAI"], responses=ANSWERS)
+
+#: Bytes of a batch.
+BYTES = 200 << 20
+#: Seconds in which it must be finished.
+WINDOW_S = 86_400
+STATUSES = {
+    State.QUEUED: "validating",
+    State.PLANNING: "in_progress",
+    State.RUNNING: "in_progress",
+    State.PAUSED: "in_progress",
+    State.FINALIZING: "finalizing",
+    State.CANCELLING: "cancelling",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.EXPIRED: "expired",
+}
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+BatchId = Annotated[str, InPath(max_length=100)]
+
+
+class NewBatch(BaseModel):
+    """A file of requests to be worked off."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input_file_id: Annotated[str, StringConstraints(max_length=100)]
+    endpoint: Literal["/v1/audio/speech"]
+    completion_window: Literal["24h"]
+    metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+
+
+class RequestCounts(BaseModel):
+    """How many requests there are, and what became of them."""
+
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class Batch(BaseModel):
+    """A batch, in OpenAI's sense."""
+
+    id: str
+    object: Literal["batch"] = "batch"
+    endpoint: str = openai_requests.URL
+    input_file_id: str
+    completion_window: Literal["24h"] = "24h"
+    status: str
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    errors: dict[str, Any] | None = None
+    created_at: int
+    in_progress_at: int | None = None
+    expires_at: int
+    completed_at: int | None = None
+    failed_at: int | None = None
+    cancelled_at: int | None = None
+    expired_at: int | None = None
+    request_counts: RequestCounts
+    metadata: dict[str, str] | None = None
+
+
+class Batches(BaseModel):
+    """Batches, the newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Batch]
+    first_id: str | None = None
+    last_id: str | None = None
+    has_more: bool = False
+
+
+@router.post("")
+def create(body: NewBatch, held: Held, caller: Submitter) -> Batch:
+    """Have a file of requests worked off."""
+    name = f"batch_{secrets.token_hex(12)}"
+    file = known(held, caller.owner, body.input_file_id)
+    if file.bytes > BYTES:
+        raise Problem(413, "too-large", f"{file.bytes} bytes: a batch has {BYTES} at most")
+    with tempfile.TemporaryDirectory(prefix="farm-batch-") as folder:
+        requests, lines = Path(folder) / "requests", Path(folder) / "lines"
+        held.farm.store.get_file(data_key(caller.owner, file.id), requests)
+        with requests.open("rb") as source, lines.open("wb") as target:
+            target.writelines(openai_requests.lines(source))
+        labels = {openai_results.LABEL: file.id, **(body.metadata or {})}
+        wish = Wish("batch", output=Output("mp3"), labels=labels, deadline_s=WINDOW_S)
+        wanted = draft(held, caller.owner, wish, lines)
+        job = inside(caller.owner, name)
+        held.farm.store.put_file(openai_results.requests_key(job), requests)
+        spec, _ = accept(held.farm, wanted, caller.owner, caller.key, name)
+    return _batch(held, spec)
+
+
+def _batch(held: Service, spec: Spec) -> Batch:
+    record = held.record(spec)
+    state, name = State(record["state"]), outside(spec.id)
+    status = STATUSES[state]
+    total = record.get("items_total", 0)
+    lost = openai_results.lost(held, spec) if state.terminal else min(record["failed"], total)
+    ended = int(record["ended"]) if record.get("ended") else None
+    over = state is State.COMPLETED or state is State.FAILED
+    labels = dict(spec.labels)
+    file = labels.pop(openai_results.LABEL)
+    at: dict[str, Any] = {f"{status}_at": ended} if state.terminal else {}
+    return Batch(
+        id=name,
+        input_file_id=file,
+        status=status,
+        output_file_id=openai_results.output_id(name) if over else None,
+        error_file_id=openai_results.error_id(name) if over and lost else None,
+        created_at=int(spec.created),
+        in_progress_at=int(record["begun"]) if record.get("begun") else None,
+        expires_at=int(spec.created) + WINDOW_S,
+        request_counts=RequestCounts(
+            total=total, completed=max(0, record.get("items_done", 0) - lost), failed=lost
+        ),
+        metadata=labels or None,
+        **at,
+    )
+
+
+@router.get("/{name}")
+def show(name: BatchId, held: Held, caller: Reader) -> Batch:
+    """Show a batch."""
+    spec = _spec(held, caller.owner, name)
+    return _batch(held, spec)
+
+
+def _spec(held: Service, owner: str, name: str) -> Spec:
+    spec = held.job(owner, name)
+    if openai_results.LABEL not in spec.labels:
+        raise Problem(404, "not-found", f"no batch {name!r}")
+    return spec
+
+
+@router.get("")
+def list_batches(
+    held: Held,
+    caller: Reader,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str, Query(max_length=100)] = "",
+) -> Batches:
+    """List the caller's batches, the newest first."""
+    cursor = _cursor(held, caller.owner, after) if after else ""
+    rows, more = contents.page(
+        held.farm,
+        caller.owner,
+        limit,
+        cursor,
+        lambda row: openai_results.LABEL in row.get("labels", {}),
+    )
+    shown = [_batch(held, held.farm.spec(row["job"])) for row in rows]
+    ends = (shown[0].id, shown[-1].id) if shown else (None, None)
+    return Batches(data=shown, first_id=ends[0], last_id=ends[1], has_more=bool(more))
+
+
+def _cursor(held: Service, owner: str, name: str) -> str:
+    spec = _spec(held, owner, name)
+    return contents.cursor(owner, spec.created, spec.id)
+
+
+@router.post("/{name}/cancel")
+def cancel(name: BatchId, held: Held, caller: Submitter) -> Batch:
+    """Stop a batch; what is spoken stays for the next."""
+    spec = _spec(held, caller.owner, name)
+    lifecycle.cancel(held.farm, spec.id)
+    return _batch(held, spec)
