@@ -6,24 +6,30 @@ Every file is a function of the stored segments, byte for byte.
 from __future__ import annotations
 
 import hashlib
-import shutil
+import io
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from farm.audio import files, loudness
 from farm.audio.formats import format_named
 from farm.book import subtitles
 from farm.errors import StoreUnavailable
-from farm.jobs import About, Item, Mark, Part, Passage, Spec, from_json
+from farm.jobs import About, Item, Mark, Spec, from_json
 from farm.storage import Store
-from farm.tape import Notice, Shelf, Tape
+from farm.tape import Notice, Row, Shelf, Tape
 
 #: Silence before and after an item that stands for itself, in ms: ACX asks for 0.5-1 s at the
 #: head and 1-5 s at the tail of a chapter; a line of a batch is wanted bare.
 HEAD_MS = {"book": 500, "batch": 0, "speech": 0}
 TAIL_MS = {"book": 1000, "batch": 0, "speech": 0}
+#: Files made but not stored yet: enough for 50 ms a request beside lines of 5 ms.
+UNSTORED = 16
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,49 @@ class ItemRecord:
     error: str = ""
     """Why there are no files, or why a passage is not in them."""
     warned: int = 0
-    """Segments that were spoken with something missing."""
+    """Segments that were spoken with something missing, and warnings about the whole item."""
     warnings: tuple[Notice, ...] = ()
-    """What was missing, each once."""
+    """What was missing or done otherwise, each once."""
     files: Mapping[str, File] = field(default_factory=dict)
     """By format; `marks` are the sentence and word marks, one JSON a line."""
+
+
+class Outbox(AbstractContextManager["Outbox"]):
+    """Stores files behind the work; when the `with` block has ended, all of them are stored."""
+
+    def __init__(self, store: Store, pool: Executor) -> None:
+        """Begin empty; the pool ends after this."""
+        self._store, self._pool = store, pool
+        self._puts: deque[Future[Any]] = deque()
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store bytes, soon; raises what an earlier one could not be stored for."""
+        self._add(self._store.put, key, data)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file, soon, and remove it; raises as `put` does."""
+        self._add(self._move, key, path)
+
+    def _move(self, key: str, path: Path) -> None:
+        self._store.put_file(key, path)
+        path.unlink()
+
+    def _add(self, act: Callable[..., Any], key: str, what: bytes | Path) -> None:
+        self._puts.append(self._pool.submit(act, key, what))
+        if len(self._puts) > UNSTORED:
+            self._puts.popleft().result()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for the last; raise what one could not be stored for."""
+        if kind is None:
+            with _disk_errors():
+                for put in self._puts:
+                    put.result()
 
 
 @dataclass(frozen=True)
@@ -67,12 +111,12 @@ class Bench:
 
     spec: Spec
     about: About
-    store: Store
     shelf: Shelf
+    outbox: Outbox
     output_key: Callable[[str], str]
     """File name within the attempt to store key."""
     folder: Path
-    """For temporary files, which are gone when an item's record is returned."""
+    """For temporary files, which are gone when the outbox is empty."""
 
 
 def tags_of(spec: Spec, about: About) -> dict[str, str]:
@@ -104,8 +148,8 @@ def file_name(item: Item, spec: Spec) -> str:
     return f"{item.index + 1:02d} {' '.join(title.split())}"[:100].strip()
 
 
-def assemble(item: Item, passages: Iterable[tuple[Passage, Part]], bench: Bench) -> ItemRecord:
-    """Write one item's files and store them.
+def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
+    """Make one item's files and put them in the outbox.
 
     Raises:
         Lost: a segment is not in the store any more, or is damaged (and then removed).
@@ -118,16 +162,15 @@ def assemble(item: Item, passages: Iterable[tuple[Passage, Part]], bench: Bench)
     marked = bool(spec.output.subtitles) or spec.kind == "book"
     tape = Tape(bench.shelf, rate, bench.folder, marked=marked)
     with _disk_errors(), tape:
-        tape.record(passages, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
+        tape.record(rows, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
         if not tape.spoken:
             usual = "no segment could be spoken" if tape.failed else "nothing to speak"
             return replace(_record(item, tape), error=tape.error or usual)
-        paths = _encode(tape, bench, item)
+        made = _encode(tape, bench, item)
         if marked:
-            paths |= _write_marks(tape, bench, item)
-        name = file_name(item, spec)
-        made = {kind: _store(path, name, tape, bench) for kind, path in paths.items()}
-        return replace(_record(item, tape), seconds=tape.seconds, files=made)
+            made |= _marks(tape, bench)
+        stored = {kind: _store(each, item, tape, bench) for kind, each in made.items()}
+        return replace(_record(item, tape), seconds=tape.seconds, files=stored)
 
 
 def _record(item: Item, tape: Tape) -> ItemRecord:
@@ -139,8 +182,8 @@ def _record(item: Item, tape: Tape) -> ItemRecord:
         segments=tape.spoken + tape.failed,
         failed=tape.failed,
         error=tape.error,
-        warned=tape.warned,
-        warnings=tuple(tape.notices.values()),
+        warned=tape.warned + len(item.warnings),
+        warnings=(*(Notice(w, "", 0) for w in item.warnings), *tape.notices.values()),
     )
 
 
@@ -153,41 +196,46 @@ def _disk_errors() -> Iterator[None]:
         raise StoreUnavailable(f"temporary files: {error.strerror or error}") from error
 
 
-def _path(bench: Bench, item: Item, suffix: str) -> Path:
-    return bench.folder / f"{item.index:05d}{suffix}"
+@dataclass(frozen=True)
+class _Made:
+    """A file of an item, in memory or on disk."""
+
+    suffix: str
+    content: io.BytesIO | Path
 
 
-def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, Path]:
-    """Write all formats in one pass over the tape."""
+def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, _Made]:
+    """Write all formats in one pass over the tape; those of a short item in memory."""
     target = bench.spec.output.loudness
     gain = 1.0 if target is None else loudness.gain(tape.loudness, target)
     tags = {**tags_of(bench.spec, bench.about), "title": item.title or item.id}
     if bench.spec.kind == "book":
         tags["track"] = str(item.index + 1)
-    wanted = {name: format_named(name).suffix for name in formats(item, bench.spec)}
-    paths = {name: _path(bench, item, suffix) for name, suffix in wanted.items()}
+    made: dict[str, _Made] = {}
     with ExitStack() as stack:
-        writers = [
-            stack.enter_context(files.Writer(path, name, tape.sample_rate, tags))
-            for name, path in paths.items()
-        ]
+        writers = []
+        for name in formats(item, bench.spec):
+            format = format_named(name)
+            in_memory = tape.short and not format.rereads
+            path = bench.folder / f"{item.index:05d}{format.suffix}"
+            made[name] = _Made(format.suffix, io.BytesIO() if in_memory else path)
+            writer = files.Writer(made[name].content, name, tape.sample_rate, tags)
+            writers.append(stack.enter_context(writer))
         for block in tape.blocks(gain):
             for writer in writers:
                 writer.write(block)
-    return paths
+    return made
 
 
-def _write_marks(tape: Tape, bench: Bench, item: Item) -> dict[str, Path]:
-    """Write the marks, and the subtitles made of them."""
-    paths = {"marks": _path(bench, item, ".jsonl")}
+def _marks(tape: Tape, bench: Bench) -> dict[str, _Made]:
+    """Return the marks, and the subtitles made of them."""
     tape.marks.seek(0)
-    with paths["marks"].open("wb") as stream:
-        shutil.copyfileobj(tape.marks, stream)
+    marks = tape.marks.read()
+    made = {"marks": _Made(".jsonl", io.BytesIO(marks))}
     for name in bench.spec.output.subtitles:
-        paths[name] = _path(bench, item, f".{name}")
-        text = subtitles.WRITERS[name](read_marks(paths["marks"].read_bytes()))
-        paths[name].write_text(text, encoding="utf-8")
-    return paths
+        text = subtitles.WRITERS[name](read_marks(marks))
+        made[name] = _Made(f".{name}", io.BytesIO(text.encode()))
+    return made
 
 
 def read_marks(data: bytes) -> list[Mark]:
@@ -195,11 +243,15 @@ def read_marks(data: bytes) -> list[Mark]:
     return [from_json(Mark, line) for line in data.splitlines()]
 
 
-def _store(path: Path, name: str, tape: Tape, bench: Bench) -> File:
-    key = bench.output_key(f"items/{path.name}")
-    bench.store.put_file(key, path)
-    made = File(
-        key, name + path.suffix, digest_file(path), path.stat().st_size, round(tape.seconds, 3)
-    )
-    path.unlink()
-    return made
+def _store(made: _Made, item: Item, tape: Tape, bench: Bench) -> File:
+    """Put a file in the outbox; return what is known of it."""
+    key = bench.output_key(f"items/{item.index:05d}{made.suffix}")
+    if isinstance(made.content, Path):
+        sha256, size = digest_file(made.content), made.content.stat().st_size
+        bench.outbox.put_file(key, made.content)
+    else:
+        data = made.content.getvalue()
+        sha256, size = hashlib.sha256(data).hexdigest(), len(data)
+        bench.outbox.put(key, data)
+    name = file_name(item, bench.spec) + made.suffix
+    return File(key, name, sha256, size, round(tape.seconds, 3))

@@ -6,16 +6,18 @@ after a crash, and with the same result.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from farm import batching, text
-from farm.errors import EngineError, JobError
+from farm.errors import EngineError, InvalidInput, JobError
 from farm.jobs import (
     Block,
     Chunk,
+    Edit,
     Failure,
     Item,
     Page,
@@ -84,7 +86,9 @@ def pages(items: Iterable[Item]) -> Iterator[list[Passage]]:
                 yield page
                 page, limit = [], next(limits)
                 room = limit
-            page.append(Passage(replace(item, blocks=run), number, len(runs)))
+            warnings = () if number else item.warnings
+            held = replace(item, blocks=run, warnings=warnings)
+            page.append(Passage(held, number, len(runs)))
             room -= ITEM_CHARACTERS + sum(map(_size, run))
     if page:
         yield page
@@ -109,7 +113,7 @@ def digest(spoken: str, voice: Voice, prosody: Prosody, language: str, phonemise
 
 @dataclass(frozen=True)
 class _Speaker:
-    """What all segments of a passage share."""
+    """What all segments of a block share."""
 
     voice: Voice
     prosody: Prosody
@@ -118,11 +122,10 @@ class _Speaker:
     pauses: Mapping[str, int]
 
     def segments(self, block: Block) -> Iterator[Segment]:
-        found = text.sentences(block.text, self.language, SEGMENT_CHARACTERS)
+        found = text.sentences(block.text, self.language, SEGMENT_CHARACTERS, whole=block.whole)
         pieces = [piece for piece in found if piece.spoken]
         for position, piece in enumerate(pieces, start=1):
-            last = "heading" if block.heading else "paragraph"
-            boundary = last if position == len(pieces) else piece.boundary
+            last = position == len(pieces)
             yield Segment(
                 digest=digest(
                     piece.spoken, self.voice, self.prosody, self.language, self.phonemiser
@@ -131,30 +134,43 @@ class _Speaker:
                 voice=self.voice.id,
                 prosody=self.prosody,
                 language=self.language,
-                pause_ms=self.pauses[boundary],
-                start=block.start + piece.start,
-                end=block.start + piece.end,
+                pause_ms=self._last_pause(block) if last else self.pauses[piece.boundary],
+                start=block.in_source(piece.start),
+                end=block.in_source(piece.end),
             )
 
+    def _last_pause(self, block: Block) -> int:
+        if block.pause_ms is not None:
+            return block.pause_ms
+        return self.pauses[block.ends or ("heading" if block.heading else "paragraph")]
 
-def _speaker(item: Item, spec: Spec, phonemiser: Phonemiser) -> _Speaker:
-    voice = spec.voices[item.voice or spec.voice]
+
+def _speaker(block: Block, item: Item, spec: Spec, phonemiser: Phonemiser) -> _Speaker:
+    voice = spec.voices[block.voice or item.voice or spec.voice]
+    usual = voice.language if block.voice else spec.language or voice.language
     return _Speaker(
         voice,
-        item.prosody or spec.prosody,
-        spec.language or voice.language,
+        block.prosody or item.prosody or spec.prosody,
+        block.language or usual,
         phonemiser(voice.engine),
         {**PAUSES_MS, **spec.pauses},
     )
 
 
-def plan(passages: Iterable[Passage], spec: Spec, phonemiser: Phonemiser) -> Page:
-    """Plan one page. An item that cannot be planned is a failure of its own."""
+def plan(
+    passages: Iterable[Passage], spec: Spec, phonemiser: Phonemiser, edits: Sequence[Edit] = ()
+) -> Page:
+    """Plan one page. An item that cannot be planned is a failure of its own.
+
+    Each of `edits` changes one segment; those of items on other pages are passed over.
+    """
+    phonemiser = functools.cache(phonemiser)
     parts: list[Part] = []
     failures: list[Failure] = []
     characters = 0
     for passage in passages:
-        part = _part(passage, spec, phonemiser)
+        wanted = [edit for edit in edits if edit.item == passage.item.index]
+        part = _part(passage, spec, phonemiser, wanted)
         if part.error:
             failures.append(Failure(part.item, "", part.error))
         characters += sum(len(segment.text) for segment in part.segments)
@@ -162,16 +178,80 @@ def plan(passages: Iterable[Passage], spec: Spec, phonemiser: Phonemiser) -> Pag
     return Page(tuple(parts), _chunks(parts, spec), tuple(failures), characters)
 
 
-def _part(passage: Passage, spec: Spec, phonemiser: Phonemiser) -> Part:
+def _part(passage: Passage, spec: Spec, phonemiser: Phonemiser, edits: Sequence[Edit] = ()) -> Part:
     item, error = passage.item, passage.item.error
-    segments: tuple[Segment, ...] = ()
+    segments: list[Segment] = []
     if not error:
         try:
-            speaker = _speaker(item, spec, phonemiser)
-            segments = tuple(s for block in item.blocks for s in speaker.segments(block))
+            for block in item.blocks:
+                segments.extend(_speaker(block, item, spec, phonemiser).segments(block))
+            for edit in edits:
+                if _holds(passage, edit.start):
+                    _edit(segments, edit, spec, phonemiser)
         except (JobError, EngineError) as problem:
-            error = str(problem)
-    return Part(item.index, segments, passage.number, passage.parts, error)
+            segments, error = [], str(problem)
+    return Part(item.index, tuple(segments), passage.number, passage.parts, error)
+
+
+def check_edit(edit: Edit, language: str) -> str:
+    """Return what an edit's text is spoken as, in the language of its segment; empty: as it was.
+
+    Raises:
+        InvalidInput: the edit changes nothing, or its text cannot be spoken as one segment.
+    """
+    if edit.take < 0:
+        raise InvalidInput(f"take {edit.take!r} is not valid: 1 or more, or 0 to leave it")
+    if not edit.text:
+        if not edit.take:
+            raise InvalidInput("an edit that changes nothing: give it a text, a take, or both")
+        return ""
+    words = edit.text[: SEGMENT_CHARACTERS + 1]
+    spoken = ""
+    if any(character.isalnum() for character in words):
+        spoken = text.normalise(_encodable(words), language)
+    if not spoken:
+        raise InvalidInput(f"the edit {words[:40]!r} has nothing to speak: give it words")
+    longest = max(len(edit.text), len(spoken))
+    if longest > SEGMENT_CHARACTERS:
+        raise InvalidInput(
+            f"the edit {words[:40]!r}... has {longest} characters as written or spoken; a segment "
+            f"holds {SEGMENT_CHARACTERS}: shorten it"
+        )
+    return spoken
+
+
+def _encodable(words: str) -> str:
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the edit {words[:40]!r} holds half a character") from error
+    return words
+
+
+def _holds(passage: Passage, start: int) -> bool:
+    """Whether a position of an item's source is for this of its passages to find."""
+    blocks = passage.item.blocks
+    if not blocks:
+        return True
+    after = passage.number == 0 or blocks[0].start <= start
+    last = passage.number == passage.parts - 1
+    return after and (last or start < blocks[-1].in_source(len(blocks[-1].text)))
+
+
+def _edit(segments: list[Segment], edit: Edit, spec: Spec, phonemiser: Phonemiser) -> None:
+    """Change the segment that an edit means; its span and its pause stay."""
+    number = next((n for n, each in enumerate(segments) if each.start == edit.start), None)
+    if number is None:
+        raise InvalidInput(
+            f"the edit at character {edit.start} of item {edit.item} meets no segment: the text or "
+            "the front end is another one; take it back, or edit what is there now"
+        )
+    old = segments[number]
+    spoken = check_edit(edit, old.language) or old.text
+    prosody = replace(old.prosody, take=edit.take or old.prosody.take)
+    voice = spec.voices[old.voice]
+    name = digest(spoken, voice, prosody, old.language, phonemiser(voice.engine))
+    segments[number] = replace(old, digest=name, text=spoken, prosody=prosody)
 
 
 def _chunks(parts: list[Part], spec: Spec) -> dict[str, tuple[Chunk, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,16 @@ from pathlib import Path
 from farm import keys, planning
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
-from farm.errors import InvalidInput
-from farm.jobs import About, Block, Head, Item, Prosody, Spec, to_json
+from farm.errors import InvalidInput, JobError
+from farm.jobs import About, Block, Head, Item, Spec, Voice, to_json
 from farm.storage import Store
-from farm.text import documents, lines
+from farm.text import documents, lines, ssml
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
+#: Engines that can change a voice's pitch; the others refuse a segment that asks for it.
+_PITCHED = frozenset({"fastspeech2", "tone"})
+#: Engines whose voices speak one language, and refuse a segment in another.
+_MONOLINGUAL = frozenset({"fastspeech2", "piper"})
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,7 @@ def _keep_cover(store: Store, spec: Spec, cover: bytes | None) -> str:
 @contextmanager
 def _source(store: Store, spec: Spec) -> Iterator[_Source]:
     if spec.kind == "speech":
-        words = _decoded(store.get(spec.input))
-        yield _Source([Item(0, spec.id, spec.title, blocks=_paragraphs(words))], About())
+        yield _Source([_speech(store.get(spec.input), spec)], About())
         return
     with tempfile.TemporaryDirectory(prefix="farm-read-") as folder:
         path = Path(folder) / "input"
@@ -70,9 +73,16 @@ def _source(store: Store, spec: Spec) -> Iterator[_Source]:
             with path.open("rb") as stream:
                 yield _Source(_line_items(lines.read_lines(stream), spec), About())
         else:
-            book = documents.read(path, spec.name)
+            book = documents.read(path, spec.name, setting=_setting(Item(0, ""), spec))
             about = About(book.title, book.author, book.language)
-            yield _Source(_sections(book.sections), about, book.cover)
+            yield _Source(_sections(book.sections, spec), about, book.cover)
+
+
+def _speech(data: bytes, spec: Spec) -> Item:
+    item = Item(0, spec.id, spec.title)
+    if spec.name.lower().endswith(".ssml"):
+        return _marked_up(item, data, spec)
+    return replace(item, blocks=_paragraphs(_decoded(data)))
 
 
 def _decoded(data: bytes) -> str:
@@ -91,9 +101,17 @@ def _paragraphs(words: str) -> tuple[Block, ...]:
     return tuple(Block(words[a:b], start=a) for a, b in spans if words[a:b].strip())
 
 
-def _sections(sections: Iterable[documents.Section]) -> Iterator[Item]:
+def _sections(sections: Iterable[documents.Section], spec: Spec) -> Iterator[Item]:
     for index, section in enumerate(sections):
-        yield Item(index, f"{index + 1:04d}", section.title, section.level, section.blocks)
+        item = Item(
+            index,
+            f"{index + 1:04d}",
+            section.title,
+            section.level,
+            section.blocks,
+            warnings=section.warnings,
+        )
+        yield _fitted(item, spec)
 
 
 def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Iterator[Item]:
@@ -102,25 +120,76 @@ def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Itera
             name = row.id or f"line-{row.number}"
             yield Item(index, name, error=row.error)
         else:
-            yield _line_item(index, row, spec.voices, spec.prosody)
+            yield _line_item(index, row, spec)
 
 
-def _line_item(index: int, line: lines.Line, voices: Mapping[str, object], usual: Prosody) -> Item:
-    if line.voice and line.voice not in voices:
-        valid = ", ".join(sorted(voices))
+def _line_item(index: int, line: lines.Line, spec: Spec) -> Item:
+    if line.voice and line.voice not in spec.voices:
+        valid = ", ".join(sorted(spec.voices))
         error = f"line {line.number}: unknown voice {line.voice!r}; choose one of {valid}"
         return Item(index, line.id, error=error)
     if line.format and line.format not in FORMATS:
         valid = ", ".join(FORMATS)
         error = f"line {line.number}: unknown format {line.format!r}; choose one of {valid}"
         return Item(index, line.id, error=error)
-    prosody = replace(usual, speed=line.speed) if line.speed else None
-    blocks = (Block(line.text),)
-    return Item(
+    item = Item(
         index,
         line.id,
         voice=line.voice or "",
         format=line.format or "",
-        blocks=blocks,
-        prosody=prosody,
+        prosody=replace(spec.prosody, speed=line.speed) if line.speed else None,
     )
+    if not line.ssml:
+        return replace(item, blocks=(Block(line.text),))
+    try:
+        return _marked_up(item, line.ssml, spec)
+    except JobError as error:
+        return Item(index, line.id, error=f"line {line.number}, in its SSML: {error}")
+
+
+def _marked_up(item: Item, data: str | bytes, spec: Spec) -> Item:
+    """Give an item what its SSML says."""
+    found = ssml.read(data, _setting(item, spec))
+    return _fitted(replace(item, blocks=found.blocks, warnings=found.warnings), spec)
+
+
+def _setting(item: Item, spec: Spec) -> ssml.Setting:
+    """What an item's SSML is read for."""
+    tongues = {name: voice.language for name, voice in spec.voices.items()}
+    language = spec.language or tongues[item.voice or spec.voice]
+    return ssml.Setting(tongues, item.prosody or spec.prosody, language)
+
+
+def _fitted(item: Item, spec: Spec) -> Item:
+    """Take back what the voices of an item's blocks cannot do, and say so."""
+    warnings: dict[str, None] = dict.fromkeys(item.warnings)
+    blocks = []
+    for block in item.blocks:
+        voice = spec.voices[block.voice or item.voice or spec.voice]
+        usual = item.prosody or spec.prosody
+        if block.prosody and block.prosody.pitch != usual.pitch and voice.engine not in _PITCHED:
+            block = replace(block, prosody=replace(block.prosody, pitch=usual.pitch))
+            message = f"engine {voice.engine!r} cannot change the pitch of the voice {voice.id!r}"
+            warnings[f"{message}: it stays as it is"] = None
+        if block.language and block.language != voice.language:
+            block, warning = _in_tongue(block, voice)
+            warnings |= dict.fromkeys([warning] if warning else [])
+        blocks.append(block)
+    return replace(item, blocks=tuple(blocks), warnings=tuple(warnings))
+
+
+def _in_tongue(block: Block, voice: Voice) -> tuple[Block, str]:
+    """Let a voice that speaks the block's language, or only its own, do it in its own way."""
+    own = replace(block, language=voice.language)
+    if _primary(block.language) == _primary(voice.language):
+        return own, ""
+    if voice.engine in _MONOLINGUAL:
+        return own, (
+            f"voice {voice.id!r} speaks {voice.language!r} only: "
+            f"what is in {block.language!r} is read as that"
+        )
+    return block, ""
+
+
+def _primary(language: str) -> str:
+    return language.lower().replace("_", "-").split("-")[0]

@@ -371,3 +371,47 @@ def test_a_full_page_is_never_more_chunks_than_the_ledger_takes(
     page = plan(full, spec(voices=voices, prosody=Prosody(speed=speed)), none)
     assert page.characters > 10_000
     assert len(page.chunks["tone"]) <= PAGE_CHUNKS
+
+
+def test_digests_of_plain_text_are_what_they_always_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "FRONT_END", "2")  # without the libraries' versions
+    found = said(planned(item(0, "One. Two costs $5.", "Three.")))
+    assert [(s.digest[:16], s.text, s.pause_ms, s.start, s.end) for s in found] == [
+        ("16814a03dd66cb5e", "One.", 350, 0, 4),
+        ("2a164d83dd635863", "Two costs five dollars.", 650, 5, 18),
+        ("3a485c14eca5cd63", "Three.", 650, 20, 26),
+    ]
+
+
+def test_a_blocks_own_voice_prosody_language_and_pause_count() -> None:
+    slow = Prosody(speed=0.5)
+    blocks = (
+        Block("One. Two", pause_ms=0),
+        Block(" low", start=8, voice="low", prosody=slow, pause_ms=0),
+        Block(" three.", start=12, language="fr", ends="sentence"),
+        Block("No. 5. Go.", start=20, whole=True, ends="clause"),
+        Block("End.", start=31),
+    )
+    found = said(planned(Item(0, "i", blocks=blocks), language="de"))
+    assert [(s.text, s.voice, s.prosody, s.language, s.pause_ms, s.start) for s in found] == [
+        ("One.", "tone", Prosody(), "de", PAUSES_MS["sentence"], 0),
+        ("Two", "tone", Prosody(), "de", 0, 5),
+        ("low", "low", slow, "en", 0, 9),
+        ("three.", "tone", Prosody(), "fr", PAUSES_MS["sentence"], 13),
+        ("No. fünf. Go.", "tone", Prosody(), "de", PAUSES_MS["clause"], 20),
+        ("End.", "tone", Prosody(), "de", PAUSES_MS["paragraph"], 31),
+    ]
+
+
+def test_a_segment_of_a_replaced_text_has_the_span_of_its_source() -> None:
+    block = Block("World Wide Web is. It is.", start=100, anchors=((0, 0), (14, 3)))
+    first, second = said(planned(Item(0, "i", blocks=(block,))))
+    assert (first.start, first.end) == (100, 107)
+    assert (second.start, second.end) == (108, 114)
+
+
+def test_only_the_first_passage_of_an_item_carries_its_warnings() -> None:
+    long = item(0, *["x" * 1_500] * 4, warnings=("odd",))
+    held = [passage for page in pages([long]) for passage in page]
+    assert [passage.item.warnings for passage in held] == [("odd",)] + [()] * (len(held) - 1)
+    assert len(held) > 1

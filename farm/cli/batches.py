@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def batch(
-    lines: Annotated[Path, typer.Argument(help='JSONL: {"id","text","voice"?,"speed"?,"format"?}')],
+    lines: Annotated[
+        Path, typer.Argument(help='JSONL: {"id","text"|"ssml","voice"?,"speed"?,"format"?}')
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
     voice: VoiceOption = "",
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
@@ -65,8 +67,9 @@ def voices_named(path: Path, settings: Settings) -> set[str]:
     """Return the voices that a file's lines name and this host knows; others fail their line."""
     known = catalogue(settings)
     with path.open("rb") as stream:
-        named = {line.voice for line in read_lines(stream) if isinstance(line, Line)}
-    return {voice for voice in named if voice and voice in known}
+        lines = (line for line in read_lines(stream) if isinstance(line, Line))
+        named = {voice for line in lines for voice in line.voices}
+    return {voice for voice in named if voice in known}
 
 
 def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:

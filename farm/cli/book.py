@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ from farm.cli.speaking import (
 from farm.contents import Record
 from farm.errors import NotFound
 from farm.jobs import Output, Prosody
+from farm.studio import catalogue
 from farm.text import documents
 
 SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
@@ -45,7 +47,9 @@ def register(app: typer.Typer) -> None:
 
 
 def book(
-    file: Annotated[Path, typer.Argument(help="EPUB, text or Markdown; `-`: standard input.")],
+    file: Annotated[
+        Path, typer.Argument(help="EPUB, text, Markdown or SSML; `-`: standard input.")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b) or folder.")],
     voice: VoiceOption = "",
     format: Annotated[
@@ -94,6 +98,9 @@ def make_book(
     spec = make_spec(
         joined, "book", file.name, content, voice, options, prosody=Prosody(speed=speed)
     )
+    if isinstance(data, Path) and (names := documents.read(data, data.name).voices):
+        named = set(names).intersection(catalogue(joined.settings))
+        spec = replace(spec, voices=joined.pin({spec.voice, *named}))
     record = run(joined, spec, data)
     return record, contents.manifest(joined.farm, spec.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,9 +20,14 @@ from farm.contents import Record
 from farm.errors import JobError
 from farm.farm import Farm
 from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
+from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
 SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
+
+#: A voice that SSML names. By a pattern, as a parser would cost every command its loading; whether
+#: the document is well-formed, and names others, the farm finds.
+_VOICES = re.compile(r"<(?:\w+:)?voice\b[^<>]*?\bname\s*=\s*[\"']\s*([^\"'\s]+)")
 
 out = Console(soft_wrap=True, highlight=False)
 
@@ -56,11 +62,16 @@ def make_spec(
 def speak(
     joined: Session, words: str, path: Path, voice: str, speed: float = 1.0
 ) -> tuple[Record, Record]:
-    """Speak one text into a file; return its job's record and the file's, as `fetch` has it."""
+    """Speak one text, or SSML, into a file; return its job's record and the file's."""
     format_ = checking.format_of(path)
+    ssml = words.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml"))
+    name = f"{path.stem}.ssml" if ssml else path.name
     spec = make_spec(
-        joined, "speech", path.name, words, voice, Output(format_), prosody=Prosody(speed=speed)
+        joined, "speech", name, words, voice, Output(format_), prosody=Prosody(speed=speed)
     )
+    if ssml:
+        named = set(_VOICES.findall(words)).intersection(catalogue(joined.settings))
+        spec = replace(spec, voices=joined.pin({spec.voice, *named}))
     record = run(joined, spec, words.encode())
     (item,) = contents.manifest(joined.farm, spec.id)["items"]
     return record, watching.fetch(joined.farm, item["files"][format_], path)

@@ -16,6 +16,8 @@ class Section:
     level: int
     """Depth in the table of contents, from 1."""
     blocks: tuple[Block, ...]
+    warnings: tuple[str, ...] = ()
+    """What its source asks for and the farm does otherwise."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Document:
 
     Raises `InvalidInput` where a later part of the file turns out to be broken.
     """
+    voices: tuple[str, ...] = ()
+    """Every voice that it names, each once."""
 
 
 class Lazily:

@@ -1,10 +1,11 @@
-"""Read a book: EPUB, Markdown or plain text, told apart by content, then by name."""
+"""Read a book: EPUB, Markdown, SSML or plain text, told apart by content, then by name."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePath
 
 from farm.errors import InvalidInput, NotFound
+from farm.text import ssml
 from farm.text.document import Document, Section
 from farm.text.epub import read_epub
 from farm.text.markdown import read_markdown
@@ -13,6 +14,8 @@ from farm.text.plain import read_plain
 __all__ = ["Document", "Section", "read"]
 
 _MARKDOWN = (".md", ".markdown", ".mdown")
+#: Bytes by which SSML in a file of another name is known.
+_HEAD = 4096
 #: First bytes of files that people take for books, and what to do with those.
 _FOREIGN = {
     b"%PDF": "a PDF; convert it to EPUB or text first",
@@ -25,27 +28,51 @@ _FOREIGN = {
 _MOBI = b"BOOKMOBI"
 
 
-def read(path: Path, name: str, *, front_matter: bool = False) -> Document:
+def read(
+    path: Path, name: str, *, front_matter: bool = False, setting: ssml.Setting | None = None
+) -> Document:
     """Read a book from a file; `name` is what the user called it, for its suffix and for messages.
 
     Sections are read as they are iterated, so the file must stay where it is. With
-    `front_matter` an EPUB's navigation, cover, title and copyright pages are sections too.
+    `front_matter` an EPUB's navigation, cover, title and copyright pages are sections too;
+    `setting` is what SSML is read for: one section.
 
     Raises:
         NotFound: there is no such file.
-        InvalidInput: the file is not EPUB, Markdown or text, is encrypted, broken or empty.
+        InvalidInput: the file is not EPUB, Markdown, SSML or text, is encrypted, broken or empty.
+        UnknownVoice: it is SSML, and names a voice that the setting lacks.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(100)
+            head = file.read(_HEAD)
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {name!r}") from error
     except OSError as error:
         raise InvalidInput(f"{name!r} cannot be read: {error.strerror or error}") from error
-    document = _read(path, name, head, front_matter)
+    if is_ssml(name, head):
+        document = _read_ssml(path, name, setting)
+    else:
+        document = _read(path, name, head, front_matter)
     if next(iter(document.sections), None) is None:
         raise InvalidInput(f"{name!r} is empty: it has no text to speak")
     return document
+
+
+def is_ssml(name: str, head: bytes) -> bool:
+    """Whether a file is SSML: by its name, or as XML whose root is `speak`."""
+    suffix = PurePath(name).suffix.lower()
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    return suffix == ".ssml" or (
+        suffix == ".xml" and ssml.is_ssml(head.decode(encoding, errors="ignore"))
+    )
+
+
+def _read_ssml(path: Path, name: str, setting: ssml.Setting | None) -> Document:
+    with path.open("rb") as file:
+        found = ssml.read(file.read(ssml.LARGEST + 1), setting)
+    title = PurePath(name).stem
+    sections = [Section(title, 1, found.blocks, found.warnings)] if found.blocks else []
+    return Document(title, "", "", None, sections, found.voices)
 
 
 def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:
@@ -57,9 +84,9 @@ def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:
         raise InvalidInput(f"{name!r} is {what}")
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise InvalidInput(f"{name!r} is {what}; the farm reads .epub, .md and .txt")
+            raise InvalidInput(f"{name!r} is {what}; the farm reads .epub, .md, .ssml and .txt")
     if head[60:68] == _MOBI:
-        raise InvalidInput(f"{name!r} is a Kindle book; the farm reads .epub, .md and .txt")
+        raise InvalidInput(f"{name!r} is a Kindle book; the farm reads .epub, .md, .ssml and .txt")
     if suffix in _MARKDOWN:
         return read_markdown(path, name)
     return read_plain(path, name)

@@ -10,12 +10,13 @@ from typing import Any, BinaryIO
 
 from farm.errors import InvalidInput
 from farm.jobs import check_id
+from farm.text.ssml import voices_of
 
 #: Bytes of a line that is read; the text of a long chapter. A longer line is named and skipped.
 LONGEST_LINE = 2**20
 #: Bytes read at once while the rest of too long a line is skipped.
 _PIECE = 64 * 1024
-_FIELDS = ("id", "text", "voice", "speed", "format")
+_FIELDS = ("id", "text", "ssml", "voice", "speed", "format")
 #: `check_id` says the same, and repeats the id in its message.
 _LONGEST_ID = 128
 SLOWEST, FASTEST = 0.25, 4.0
@@ -40,12 +41,24 @@ class Line:
     """From 1, as an editor counts."""
     id: str
     text: str
+    """Empty where there is SSML."""
     voice: str = ""
     """Empty: the job's."""
     speed: float = 0.0
     """Relative to the voice's own pace; 0: the job's."""
     format: str = ""
     """Empty: the job's."""
+    ssml: str = ""
+    """In place of a text; not looked into yet."""
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Every voice that it names; its SSML may name several, unless it cannot be read."""
+        own = (self.voice,) if self.voice else ()
+        try:
+            return own + (voices_of(self.ssml) if self.ssml else ())
+        except InvalidInput:
+            return own
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,9 @@ def read_lines(
 ) -> Iterator[Line | BadLine]:
     """Yield every line that is not blank, good or bad, in order.
 
-    A line is an object with `id` and `text`, perhaps `voice`, `speed` (0.25 to 4) and `format`
-    (one of `formats`; any where none are given). Ids must differ: eight bytes are kept of each.
+    A line is an object with `id`, either `text` or `ssml`, and perhaps `voice`, `speed` (0.25 to
+    4) and `format` (one of `formats`; any where none are given). Ids must differ: eight bytes are
+    kept of each.
     Text is UTF-8, with or without a byte order mark.
     """
     seen: set[bytes] = set()
@@ -95,7 +109,13 @@ def _line(number: int, raw: bytes, seen: set[bytes], formats: Collection[str]) -
         known = _id(fields)
         _unique(known, seen)
         return Line(
-            number, known, _text(fields), _voice(fields), _speed(fields), _format(fields, formats)
+            number,
+            known,
+            _text(fields),
+            _voice(fields),
+            _speed(fields),
+            _format(fields, formats),
+            _ssml(fields),
         )
     except InvalidInput as error:
         return BadLine(number, known, f"line {number}: {error}")
@@ -138,11 +158,23 @@ def _unique(value: str, seen: set[bytes]) -> None:
 
 
 def _text(fields: dict[str, Any]) -> str:
+    if fields.get("ssml") is not None:
+        if fields.get("text") is not None:
+            raise InvalidInput("there are both 'text' and 'ssml'; give one of them")
+        return ""
     if fields.get("text") is None:
         raise InvalidInput("'text' is missing")
-    value = _string("text", fields["text"])
+    return _filled("text", fields["text"])
+
+
+def _ssml(fields: dict[str, Any]) -> str:
+    return "" if fields.get("ssml") is None else _filled("ssml", fields["ssml"])
+
+
+def _filled(field: str, given: object) -> str:
+    value = _string(field, given)
     if not value.strip():
-        raise InvalidInput("'text' is empty")
+        raise InvalidInput(f"{field!r} is empty")
     return value
 
 

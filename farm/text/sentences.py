@@ -26,8 +26,10 @@ class Sentence:
     """`clause`: the sentence goes on in the next piece."""
 
 
-def sentences(text: str, language: str, limit: int = 400) -> list[Sentence]:
+def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False) -> list[Sentence]:
     """Cut a paragraph in sentences of at most `limit` spoken characters; nothing is cut away.
+
+    A `whole` paragraph is one sentence, whatever marks stand in it.
 
     The spans tile the paragraph in order; between two of them is nothing but white space. The
     source is cut first, then each sentence is normalised, and cut again where its spoken form is
@@ -42,7 +44,7 @@ def sentences(text: str, language: str, limit: int = 400) -> list[Sentence]:
         raise ValueError(f"limit {limit!r} is too small: {LEAST_LIMIT} characters at least")
     pieces: list[Sentence] = []
     primary = language.lower().replace("_", "-").split("-")[0]
-    for start, end in sentence_spans(text, primary):
+    for start, end in [(0, len(text))] if whole else sentence_spans(text, primary):
         for first, last, boundary in clause_spans(text, start, end, limit):
             pieces.extend(_pieces(text, first, last, boundary, language, limit))
     return _join_silent(pieces)

@@ -61,7 +61,11 @@ def test_a_byte_order_mark_before_the_first_line_is_no_part_of_it() -> None:
         (b'{"id": "a", "text": ["b"]}', "a", "'text' is a list; it must be a string"),
         (b'{"id": "a", "text": " \\n "}', "a", "'text' is empty"),
         (b'{"id": "a", "text": "\\ud83d"}', "a", "half a character"),
-        (b'{"id": "a", "text": "b", "volume": 3}', "", "unknown field 'volume'; valid: id, text"),
+        (
+            b'{"id": "a", "text": "b", "volume": 3}',
+            "",
+            "unknown field 'volume'; valid: id, text, ssml",
+        ),
         (b'{"id": "a", "text": "b", "voice": 3}', "a", "'voice' is a number"),
         (b'{"id": "a", "text": "b", "voice": "../x"}', "a", "voice '../x' is not valid"),
         (b'{"id": "a", "text": "b", "speed": "fast"}', "a", "'speed' is a string"),
@@ -186,3 +190,31 @@ class Endless(io.BytesIO):
             got += self._rest[:take]
             self._rest = self._rest[take:]
         return bytes(got)
+
+
+def test_a_line_holds_ssml_in_place_of_a_text() -> None:
+    (line,) = read(
+        b'{"id": "a", "voice": "v", "ssml": "<speak><voice name=\'w\'>x</voice></speak>"}'
+    )
+    assert isinstance(line, Line)
+    assert (line.text, line.ssml[:7], line.voices) == ("", "<speak>", ("v", "w"))
+
+
+def test_broken_ssml_is_for_the_reader_of_the_line_to_find() -> None:
+    (line,) = read(b'{"id": "a", "ssml": "<speak>"}')
+    assert isinstance(line, Line)
+    assert line.voices == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        (b'"text": "x", "ssml": "<speak/>"', "both 'text' and 'ssml'"),
+        (b'"ssml": " "', "'ssml' is empty"),
+        (b'"ssml": 5', "'ssml' is a number"),
+    ],
+)
+def test_a_line_has_one_thing_to_speak(fields: bytes, why: str) -> None:
+    (line,) = read(b'{"id": "a", ' + fields + b"}")
+    assert isinstance(line, BadLine)
+    assert why in line.error
