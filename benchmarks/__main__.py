@@ -1,16 +1,21 @@
-"""Print the table of docs/performance.md: bare engine, farm, farm on a slow store, piper."""
+"""Print the tables of docs/performance.md.
+
+`scripts/bench [farm]`: bare engine, farm, farm on a slow store, piper. `scripts/bench engines`: see
+`benchmarks.engines`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shutil
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import bare, farm_run, material, piper_command
+from benchmarks import bare, engines, farm_run, material, piper_command
 from farm import builtin, voices
 from farm.voices import VoiceFile
 
@@ -79,13 +84,13 @@ def _own(file: VoiceFile) -> dict[str, str]:
     return {"FARM_VOICES": f'["{file.path.parent}"]'}
 
 
-def main() -> None:
+def farm(arguments: list[str]) -> None:
     """Measure every voice that is at hand."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench farm", description=farm.__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of (a), in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--voices", default="slt,medium")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     cache = Path(os.environ.get("BENCH_CACHE", ".bench"))
     folders = {"slt": builtin.prepare(cache), "medium": material.medium_voice(cache / "medium")}
     for name in chosen.voices.split(","):
@@ -99,6 +104,16 @@ def main() -> None:
         for row in rows:
             print(row.line(rows[0]), flush=True)
         shutil.rmtree(work)
+
+
+def main() -> None:
+    """Run the bench that the first word names: `farm` where none does."""
+    benches = {"farm": farm, "engines": engines.main}
+    name, *rest = sys.argv[1:] or ["farm"]
+    if name in benches:
+        benches[name](rest)
+    else:
+        farm([name, *rest])
 
 
 if __name__ == "__main__":

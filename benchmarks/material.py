@@ -10,7 +10,7 @@ from pathlib import Path
 from farm import builtin, text
 from farm.text import documents
 
-SAMPLE = builtin.SOURCE.parent / "sample" / "late-letters.epub"
+SAMPLE = builtin.SOURCE / "sample" / "late-letters.epub"
 
 
 def sentences(characters: int, first: int = 0) -> list[str]:

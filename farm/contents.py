@@ -196,6 +196,7 @@ def _segment(spec: Spec, segment: Segment) -> Record:
         "end": segment.end,
         "text": segment.text,
         "voice": segment.voice,
+        "language": segment.language,
         "take": segment.prosody.take,
         "pause_ms": segment.pause_ms,
         "digest": segment.digest,

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from farm import contents, keys, lifecycle, planning
+from farm import keys, lifecycle
 from farm.errors import Conflict, NotFound
 from farm.farm import Farm
-from farm.jobs import Edit, Spec, from_json
+from farm.jobs import Edit, from_json
 
 
 def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:
@@ -39,35 +39,6 @@ def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:
     farm.store.put(keys.job(job, "current"), str(following).encode())
     lifecycle.begin(farm, farm.spec(job), following)
     return following
-
-
-def edit(farm: Farm, spec: Spec, edits: Sequence[Edit]) -> int:
-    """Run an ended job again with changes of single segments; return the new revision.
-
-    Raises:
-        NotFound: a segment that is meant is not in the job's plan.
-        InvalidInput: a text cannot be spoken as one segment.
-        Conflict: as `retry`.
-    """
-    for each in edits:
-        segment = _segment(farm, spec.id, each.item, each.start)
-        voice = spec.voices[segment["voice"]]
-        planning.check_edit(each, spec.language or voice.language)
-    return retry(farm, spec.id, edits)
-
-
-def retake(farm: Farm, spec: Spec, item: int, start: int) -> int:
-    """Have one segment read once more, another way; return the new revision. Raises as `edit`."""
-    take = _segment(farm, spec.id, item, start)["take"]
-    return retry(farm, spec.id, [Edit(item, start, take=take + 1)])
-
-
-def _segment(farm: Farm, job: str, item: int, start: int) -> contents.Record:
-    found = contents.segments(farm, job, item)
-    segment = next((each for each in found if each["start"] == start), None)
-    if segment is None:
-        raise NotFound(f"item {item} has no segment that begins at {start}")
-    return segment
 
 
 def edits_of(farm: Farm, job: str, revision: int) -> list[Edit]:

@@ -37,6 +37,7 @@ LAYERS = [
     {"assembly", "synthesis", "planning", "lifecycle"},
     {"reading", "publishing", "serving", "revocation", "contents", "submission", "survey"},
     {"revising", "retention"},
+    {"editing"},
     {"stages"},
     {"dispatch"},
     {"streaming"},

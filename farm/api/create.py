@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import lru_cache
+
+from anyio import to_thread
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from farm import __version__
 from farm.api import (
@@ -19,6 +25,7 @@ from farm.api import (
 )
 from farm.api.bounds import Bounded
 from farm.api.callers import Headed
+from farm.api.describing import allowed, describe
 from farm.api.service import Service
 from farm.api.watching import Watch
 from farm.config import Settings
@@ -26,15 +33,27 @@ from farm.farm import Farm
 
 #: Where errors have the form of another dialect.
 SHAPES = {f"/v1/{path}": openai.shape for path in ("audio", "models", "files", "batches")}
+#: And what that form is.
+ERRORS: dict[str, type[BaseModel]] = {
+    f"/v1/{path}": openai.Error for path in ("audio", "models", "files", "batches")
+}
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await to_thread.run_sync(app.state.watch.close)
 
 
 def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     """Return the API of a farm: of this hold on one, or of the settings' own."""
-    app = FastAPI(title="farm", version=__version__, docs_url="/docs", redoc_url=None)
+    app = FastAPI(
+        title="farm", version=__version__, docs_url="/docs", redoc_url=None, lifespan=_life
+    )
     app.state.service = held = Service(settings, farm)
     app.state.probes = health.Probes(settings, held.farm)
     app.state.watch = Watch(held.farm.ledger)
-    problems.install(app, SHAPES)
+    problems.install(app, SHAPES, allowed)
     app.add_middleware(Bounded, upload_bytes=settings.upload_bytes)
     app.add_middleware(Headed)
     app.include_router(health.router)
@@ -45,4 +64,5 @@ def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     app.include_router(hooks.router)
     for dialect in (openai, openai_files, openai_batches):
         app.include_router(dialect.router)
+    app.openapi = lru_cache(lambda: describe(app, ERRORS))  # type: ignore[method-assign]
     return app

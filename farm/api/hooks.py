@@ -11,10 +11,9 @@ from pydantic import BaseModel
 
 from farm import webhooks
 from farm.api.callers import Held, Reader, Submitter
-from farm.api.problems import ANSWERS
 from farm.api.records import Page, Unix
 
-router = APIRouter(prefix="/v1/webhooks/dead", tags=["webhooks"], responses=ANSWERS)
+router = APIRouter(prefix="/v1/webhooks/dead", tags=["webhooks"])
 
 Id = Annotated[str, Path(max_length=100)]
 

@@ -11,19 +11,19 @@ from fastapi import APIRouter, File, Form, Header, Path, Query, Response, Upload
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from farm import contents, lifecycle, retention, revising
+from farm import contents, editing, lifecycle, retention, revising
 from farm.api import inputs, records
 from farm.api.callers import Caller, Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
 from farm.api.estimates import estimate
 from farm.api.listing import Selection, listed
-from farm.api.problems import ANSWERS, Problem
+from farm.api.problems import Problem
 from farm.api.requests import Changes, NewJob, Options
 from farm.api.service import Service
 from farm.api.uploads import on_disk
 from farm.submission import accept, named_by
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=ANSWERS)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 Name = Annotated[str, Path(description="As its owner calls it", max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -200,7 +200,7 @@ def retry(name: Name, held: Held, caller: Submitter) -> records.Job:
 def edit(name: Name, body: Changes, held: Held, caller: Submitter) -> records.Job:
     """Speak some segments otherwise, and make the files of all again: the next revision."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    revising.edit(held.farm, spec, [change.edit() for change in body.edits])
+    editing.edit(held.farm, spec, [change.edit() for change in body.edits])
     return _shown(held, caller, name)
 
 
@@ -214,7 +214,7 @@ def retake(
 ) -> records.Job:
     """Have one segment read once more, another way."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    revising.retake(held.farm, spec, index, start)
+    editing.retake(held.farm, spec, index, start)
     return _shown(held, caller, name)
 
 

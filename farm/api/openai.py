@@ -62,6 +62,21 @@ class Speech(BaseModel):
     """Not honoured by any engine here: anything but nothing is refused."""
 
 
+class Reason(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class Error(BaseModel):
+    """An error, in OpenAI's form."""
+
+    error: Reason
+
+
 def shape(problem: Problem) -> JSONResponse:
     """Write an error in OpenAI's form."""
     kind = TYPES.get(problem.status_code)

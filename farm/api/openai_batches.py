@@ -19,12 +19,12 @@ from farm.api import openai_requests, openai_results
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
 from farm.api.openai_files import data_key, known
-from farm.api.problems import ANSWERS, Problem
+from farm.api.problems import Problem
 from farm.api.service import Service
 from farm.jobs import Output, Spec, State
 from farm.submission import accept, inside, outside
 
-router = APIRouter(prefix="/v1/batches", tags=["OpenAI"], responses=ANSWERS)
+router = APIRouter(prefix="/v1/batches", tags=["OpenAI"])
 
 #: Bytes of a batch.
 BYTES = 200 << 20

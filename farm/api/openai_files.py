@@ -19,12 +19,11 @@ from pydantic import BaseModel
 from farm.api import openai_results
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.downloads import mime
-from farm.api.problems import ANSWERS
 from farm.api.service import Service
 from farm.api.uploads import on_disk
 from farm.errors import NotFound
 
-router = APIRouter(prefix="/v1/files", tags=["OpenAI"], responses=ANSWERS)
+router = APIRouter(prefix="/v1/files", tags=["OpenAI"])
 
 #: Bytes sent at once.
 BLOCK = 1 << 18

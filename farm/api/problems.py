@@ -68,13 +68,6 @@ class ProblemDocument(BaseModel):
     """What it may be."""
 
 
-#: What routes may answer besides what they are for.
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"description": HTTPStatus(status).phrase, "model": ProblemDocument}
-    for status in (400, 401, 403, 404, 409, 413, 429, 503)
-}
-
-
 class Problem(HTTPException):
     """An answer that is not what was asked for; may be raised by a route."""
 
@@ -118,8 +111,13 @@ def document(problem: Problem) -> JSONResponse:
     )
 
 
-def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
-    """Answer every error with a problem; below a path of `shapes` in that dialect's form."""
+def install(
+    app: FastAPI, shapes: Mapping[str, Shape], allowed: Callable[[dict[str, Any], str], str]
+) -> None:
+    """Answer every error with a problem; below a path of `shapes` in that dialect's form.
+
+    `allowed` tells the methods that a path of the OpenAPI document takes.
+    """
 
     def shaped(request: Request, problem: Problem) -> JSONResponse:
         path = request.url.path
@@ -133,7 +131,10 @@ def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
         return shaped(request, error)
 
     async def http(request: Request, error: Exception) -> JSONResponse:
-        return shaped(request, of_http(error))
+        problem = of_http(error)
+        if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the router names one route's
+            problem.headers = {"Allow": allowed(app.openapi(), request.url.path)}
+        return shaped(request, problem)
 
     async def fields(request: Request, error: Exception) -> JSONResponse:
         return shaped(request, of_fields(error))

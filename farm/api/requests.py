@@ -105,6 +105,10 @@ class Options(Body):
 class NewJob(Options):
     """A job and what it speaks: `text`, `lines`, or `input`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("text", "lines", "input")]}
+    )
+
     text: Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS)] | None = None
     """Of a speech, or of a book in Markdown or plain text; SSML where it begins so."""
     lines: Annotated[list[Line], Field(max_length=LINES)] | None = None
@@ -130,6 +134,10 @@ class NewJob(Options):
 
 class Change(Body):
     """Another text, or another reading, of one segment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["text"]}, {"required": ["take"]}]}
+    )
 
     item: Annotated[int, Field(ge=0)]
     start: Annotated[int, Field(ge=0)]

@@ -10,9 +10,9 @@ from farm.api.records import File
 from farm.api.signing import Signer
 from farm.config import Settings
 from farm.contents import Record
-from farm.errors import NotFound
+from farm.errors import InvalidInput, NotFound
 from farm.farm import Farm
-from farm.jobs import Spec
+from farm.jobs import Spec, check_id
 from farm.ledger.limits import Limits
 from farm.outgoing import Outgoing
 from farm.storage.local import LocalStore
@@ -43,10 +43,10 @@ class Service:
         Raises:
             NotFound: he has no such job; whether another has one is not told.
         """
-        id_ = name if admin and "~" in name else inside(owner, name)
         try:
-            spec = self.farm.spec(id_)
-        except NotFound as error:
+            id_ = name if admin and "~" in name else inside(owner, name)
+            spec = self.farm.spec(check_id(id_))
+        except (NotFound, InvalidInput) as error:
             raise NotFound(f"no job {name!r}") from error
         if spec.owner != owner and not admin:
             raise NotFound(f"no job {name!r}")

@@ -1,0 +1,38 @@
+"""Single segments of a job spoken otherwise: other words, or another reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from farm import contents, planning, revising
+from farm.errors import NotFound
+from farm.farm import Farm
+from farm.jobs import Edit, Spec
+
+
+def edit(farm: Farm, spec: Spec, edits: Sequence[Edit]) -> int:
+    """Run an ended job again with changes of single segments; return the new revision.
+
+    Raises:
+        NotFound: a segment that is meant is not in the job's plan.
+        InvalidInput: a text cannot be spoken as one segment.
+        Conflict: as `revising.retry`.
+    """
+    for each in edits:
+        segment = _segment(farm, spec.id, each.item, each.start)
+        planning.check_edit(each, segment["language"])
+    return revising.retry(farm, spec.id, edits)
+
+
+def retake(farm: Farm, spec: Spec, item: int, start: int) -> int:
+    """Have one segment read once more, another way; return the new revision. Raises as `edit`."""
+    take = _segment(farm, spec.id, item, start)["take"]
+    return revising.retry(farm, spec.id, [Edit(item, start, take=take + 1)])
+
+
+def _segment(farm: Farm, job: str, item: int, start: int) -> contents.Record:
+    found = contents.segments(farm, job, item)
+    segment = next((each for each in found if each["start"] == start), None)
+    if segment is None:
+        raise NotFound(f"item {item} has no segment that begins at {start}")
+    return segment
