@@ -8,14 +8,19 @@ comes after, misses nothing.
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from farm import keys, lifecycle, voices
-from farm.errors import Conflict, NotFound
+from farm.errors import Conflict, NotFound, Unavailable
 from farm.farm import Farm
 from farm.jobs import SCHEMA, Spec
+from farm.storage import Store
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,41 @@ def revoke(farm: Farm, voice: str, when: str) -> Revocation:
     return Revocation(voice, cancelled, segments, objects, outputs)
 
 
+def begin_sweep(farm: Farm) -> threading.Thread:
+    """Remove the voices that were revoked from this host's cache; return the thread that does.
+
+    In a thread, so that a store that does not answer keeps nobody from work: no revoked voice is
+    spoken with anyway.
+    """
+    thread = threading.Thread(target=_sweep, args=(farm,), daemon=True, name="sweep")
+    thread.start()
+    return thread
+
+
+def _sweep(farm: Farm) -> None:
+    try:
+        for voice in voices.sweep(farm.store, farm.cache):
+            log.warning("voice %s was revoked: removed from %s", voice, farm.cache)
+    except Unavailable as error:
+        log.warning("revoked voices may still be in %s: %s", farm.cache, error)
+
+
 def _specs(farm: Farm) -> Iterator[Spec]:
-    """Yield every job of the store; reads the name of everything that jobs made."""
-    for key in farm.store.list("jobs/"):
-        steps = key.split("/")
-        if key == keys.spec(steps[1]):
-            try:
-                yield farm.spec(steps[1])
-            except NotFound:  # removed meanwhile
-                continue
+    """Yield every job of the store."""
+    for job in _folders(farm.store, "jobs/"):
+        try:
+            yield farm.spec(job)
+        except NotFound:  # removed meanwhile, or what is left of a job
+            continue
+
+
+def _folders(store: Store, prefix: str) -> Iterator[str]:
+    """Yield the steps that follow a prefix: a request for each, however much lies below it."""
+    after = ""
+    while key := next(store.list(prefix, after=after), ""):
+        name = key.removeprefix(prefix).partition("/")[0]
+        yield name
+        after = f"{prefix}{name}0"  # "0" is the first character after "/"
 
 
 def _digests(spec: Spec, voice: str) -> set[str]:
@@ -86,11 +117,14 @@ def _cancel(farm: Farm, job: str) -> bool:
 
 
 def _erase_segments(farm: Farm, digests: set[str]) -> int:
-    """Erase every segment of these voices, whoever's; reads the name of every segment."""
-    found = [key for key in farm.store.list("segments/") if key.split("/")[2] in digests]
-    for key in found:
-        farm.store.delete(key)
-    return len(found)
+    """Erase every segment of these voices, whoever's; return how many."""
+    count = 0
+    for scope in _folders(farm.store, keys.SEGMENTS):
+        for digest in digests:
+            for key in [*farm.store.list(keys.spoken(scope, digest))]:
+                farm.store.delete(key)
+                count += 1
+    return count
 
 
 def _outputs(farm: Farm, job: str) -> Iterator[dict[str, Any]]:

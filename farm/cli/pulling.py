@@ -27,8 +27,6 @@ _PIPER_NAME = re.compile(r"([a-z]{2,3})(_[A-Z]{2})-([^-\s/]+)-(x_low|low|medium|
 #: How Piper's model cards state a licence.
 _CARD_LICENCE = re.compile(r"^\s*[*-]\s*Licen[cs]e:\s*(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE)
 
-_NOT_IN_ID = re.compile(r"[^A-Za-z0-9_.-]+")
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -109,7 +107,7 @@ def fetch(settings: Settings, wish: Wish) -> VoiceFile:
         installing.check_free(settings, check_id(wish.id, "voice"), replace=wish.replace)
     listed = _listing(where)
     named = recognising.choose(listed.files, wish.model, repr(str(where)))
-    voice = wish.id or _id(named["model"], where)
+    voice = wish.id or recognising.named_after(named["model"], where.repo.rpartition("/")[2])
     installing.check_free(settings, voice, replace=wish.replace)
     files = {role: hub.download(listed, name) for role, name in named.items()}
     draft = _draft(replace(wish, id=voice), listed, named, files)
@@ -151,25 +149,12 @@ def _listing(where: Address) -> Listing:
         raise NotFound(f"{error}; of that language there are {', '.join(voices)}") from error
 
 
-def _id(model: str, where: Address) -> str:
-    """Return the id of a voice: the model's name, or the repository's where that says nothing."""
-    name = PurePosixPath(model).stem
-    if name in ("model", "model_file"):
-        name = where.repo.rpartition("/")[2]
-    return check_id(_NOT_IN_ID.sub("-", name), "voice")
-
-
 def _draft(wish: Wish, listed: Listing, named: dict[str, str], files: dict[str, Path]) -> Draft:
     source = repr(str(listed.address))
     found = recognising.described(files, source)
-    if not (wish.language or found.language):
-        raise InvalidInput(f"{source} does not say its language: give it with --language")
     fields = {
-        "engine": found.engine,
-        "language": wish.language or found.language,
+        **found.fields(wish.language, source),
         "licence": wish.licence or _licence(listed, named["model"]),
-        "sample_rate": found.sample_rate,
-        "parameters": {"speaker": found.speaker} if found.speaker else {},
         "source": f"hf:{listed.pinned}",
         "sha256": {role: sha256(path) for role, path in files.items()},
     }

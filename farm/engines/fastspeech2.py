@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from farm.audio import Audio, Samples, Timing
 from farm.engines.base import Engine
-from farm.engines.dialects.base import Tokens
+from farm.engines.dialects.base import Tokens, timings
 from farm.engines.fastspeech import mel, reading
 from farm.engines.fastspeech.acoustic import Line, Mel, Parts
 from farm.engines.fastspeech.controls import Unit
@@ -82,10 +82,11 @@ class FastSpeech2(Engine):
         if not np.isfinite(samples).all():
             raise EngineError(f"the vocoder gave no finite signal for {segment.text!r}")
         gain = np.float32(10 ** (segment.prosody.volume / 20))
-        timings: tuple[Timing, ...] = ()
+        marks: tuple[Timing, ...] = ()
         if spoken.durations is not None:
-            timings = _timings(tokens.symbols, spoken.durations * self._vocoder.hop)
-        return Audio(np.clip(samples * gain, -1, 1), self.sample_rate, timings, self._lacks(tokens))
+            lengths = (spoken.durations * self._vocoder.hop).tolist()
+            marks = timings(tokens.symbols, lengths)
+        return Audio(np.clip(samples * gain, -1, 1), self.sample_rate, marks, self._lacks(tokens))
 
     def _lacks(self, tokens: Tokens) -> tuple[str, ...]:
         if not tokens.missing:
@@ -208,18 +209,3 @@ def _check(spoken: Mel, text: str) -> None:
             f"the durations of {text!r} add up to {spoken.durations.sum()} frames, the mel has "
             f"{len(spoken.frames)}: the model's export is not understood"
         )
-
-
-def _timings(symbols: Sequence[str], samples: NDArray[np.int64]) -> tuple[Timing, ...]:
-    """One timing per symbol; padding counts to the symbol before it, or the first one."""
-    timings: list[Timing] = []
-    early = 0
-    for symbol, length in zip(symbols, samples.tolist(), strict=True):
-        if symbol:
-            timings.append(Timing(symbol, length + early))
-            early = 0
-        elif timings:
-            timings[-1] = Timing(timings[-1].symbol, timings[-1].samples + length)
-        else:
-            early += length
-    return tuple(timings)

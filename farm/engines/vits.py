@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from farm.audio import Audio, Timing
+from farm.audio import Audio
 from farm.engines import dialects
 from farm.engines.base import Engine
 from farm.engines.dialects import Tokens, languages
+from farm.engines.dialects.base import timings
 from farm.engines.split import Reading, Split, Utterance, seed
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
@@ -95,7 +96,7 @@ class Vits(Engine):
         return Audio(
             np.clip(reading.samples * gain, -1, 1),
             self.sample_rate,
-            _timings(tokens, (reading.frames * self._model.hop).tolist()),
+            timings(tokens.symbols, (reading.frames * self._model.hop).tolist()),
             tuple(f"the voice lacks {symbol!r}" for symbol in tokens.missing),
         )
 
@@ -123,16 +124,10 @@ class Vits(Engine):
 
     def _language(self, spoken: str) -> str:
         """The model's own name of a language, or raise `EngineError`."""
-        own, asked = self._dialect.languages, spoken or self._voice.language
-        wanted = languages.tag(asked)
-        for alike in (languages.tag, languages.primary):
-            for name in own if len(own) > 1 else ():
-                if alike(name) == alike(wanted):
-                    return name
-        known = own if len(own) > 1 else (self._voice.language,)
-        if languages.primary(wanted) not in map(languages.primary, known):
-            raise EngineError(f"{self._what} does not speak {asked!r}, only {', '.join(known)}")
-        return own[0] if own else ""
+        own, voice = self._dialect.languages, self._voice.language
+        asked = spoken or voice
+        chosen = languages.choose(asked, own if len(own) > 1 else (voice,), self._what)
+        return chosen if len(own) > 1 else next(iter(own), "")
 
     def _speaker(self, name: str) -> int:
         known = self._dialect.speakers
@@ -144,18 +139,3 @@ class Vits(Engine):
             choices = ", ".join(known) or "none, it has a single voice"
             raise EngineError(f"{self._what} has no speaker {name!r}; its speakers: {choices}")
         return known[name] if name in known else int(name)
-
-
-def _timings(tokens: Tokens, samples: Sequence[int]) -> tuple[Timing, ...]:
-    """One timing a symbol: padding counts to the symbol before it, at the start to the first."""
-    timings: list[Timing] = []
-    before = 0
-    for symbol, length in zip(tokens.symbols, samples, strict=True):
-        if symbol:
-            timings.append(Timing(symbol, before + length))
-            before = 0
-        elif timings:
-            timings[-1] = Timing(timings[-1].symbol, timings[-1].samples + length)
-        else:
-            before += length
-    return tuple(timings)

@@ -15,6 +15,7 @@ embeds the reference again for every sentence, and appends 10,000 zeros to each;
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -33,6 +34,8 @@ from farm.engines.cloning.script import Line, Scales, Script, cast, check_rate, 
 from farm.engines.cloning.speakers import DVector
 from farm.errors import DeviceLost, EngineError, OutOfMemory, Unavailable
 from farm.jobs import Segment, Voice
+
+_CUDA = re.compile(r"cuda(?::(\d+))?")
 
 
 class YourTts(Engine):
@@ -139,14 +142,15 @@ class YourTts(Engine):
 
 
 def _device(device: str) -> str:
+    match, there = _CUDA.fullmatch(device), torch.cuda.device_count()
     if device == "cpu":
         # A farm runs a process per core, and sums must not depend on how many threads made them.
         torch.set_num_threads(1)
-    elif not device.startswith("cuda"):
+    elif not match:
         raise Unavailable(f"unknown device {device!r}: choose 'cpu' or 'cuda:<n>'")
-    elif not torch.cuda.is_available():
+    elif int(match[1] or 0) >= there:
         raise Unavailable(
-            f"device {device!r} is not there: this torch finds no CUDA; "
+            f"device {device!r} is not there: this torch finds {there} CUDA devices; "
             "check the driver, or use device 'cpu'"
         )
     return device

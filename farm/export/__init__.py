@@ -10,7 +10,14 @@ from pathlib import Path
 from farm.errors import EngineError, Unavailable
 
 #: Kind of checkpoint to the function that exports it.
-EXPORTS = {"yourtts": "farm.export.yourtts:export"}
+EXPORTS = {
+    "forward-tts": "farm.export.forward_voice:export",
+    "yourtts": "farm.export.yourtts:export",
+}
+
+#: Largest difference of a sample between PyTorch and the graph, at zero noise, that passes for the
+#: same.
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,10 @@ class Wish:
     """Id of the voice."""
     licence: str = ""
     """Of the weights, which keep it in every form."""
+    language: str = ""
+    """BCP 47; empty: as the checkpoint says."""
+    vocoder: Path | None = None
+    """The folder of the vocoder's checkpoint, where the voice needs one."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +45,8 @@ class Exported:
     files: tuple[Path, ...]
     difference: float
     """Largest difference of a sample between PyTorch and the graph, at zero noise."""
-    similarity: float
-    """Cosine between PyTorch's d-vector and the graph's."""
+    similarity: float | None = None
+    """Cosine between PyTorch's d-vector and the graph's; None: the voice takes no d-vectors."""
 
 
 def export(kind: str, wish: Wish) -> Exported:
@@ -54,6 +65,6 @@ def export(kind: str, wish: Wish) -> Exported:
     except ImportError as error:
         raise Unavailable(
             f"export of {kind!r} is not installed here ({error}): "
-            f"install the extras 'farm[{kind},onnx]'"
+            "install the extras 'farm[yourtts,onnx]'"
         ) from error
     return function(wish)

@@ -16,7 +16,6 @@ row says: some convolutions need room, and short texts fail in Coqui itself for 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,7 +29,7 @@ from torch.nn import functional
 from TTS.tts.models.forward_tts import ForwardTTS
 from TTS.tts.utils.helpers import sequence_mask
 
-OPSET = 17
+from farm.export.tracing import trace
 
 
 class Acoustic(nn.Module):
@@ -170,7 +169,7 @@ def export_acoustic(model: ForwardTTS, path: Path, metadata: Mapping[str, str]) 
     axes |= {"input": {0: "batch", 1: "symbols"}, "durations": {0: "batch", 1: "symbols"}}
     axes["mel"] = {0: "batch", 2: "frames"}
     outputs = ["mel", "mel_lengths", "durations"]
-    _trace(wrapped, (ids, torch.tensor([9, 7]), *values), names, outputs, axes, path)
+    trace(wrapped, (ids, torch.tensor([9, 7]), *values), names, outputs, axes, path)
     _annotate(path, metadata)
 
 
@@ -178,30 +177,7 @@ def export_vocoder(generator: nn.Module, bands: int, path: Path) -> None:
     """Write Coqui's HiFi-GAN generator, without the padding of its `inference`."""
     generator.eval()
     axes = {"mel": {0: "batch", 2: "frames"}, "wav": {0: "batch", 2: "samples"}}
-    _trace(generator, (torch.randn(2, bands, 20),), ["mel"], ["wav"], axes, path)
-
-
-def _trace(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    names: list[str],
-    outputs: list[str],
-    axes: Mapping[str, Mapping[int, str]],
-    path: Path,
-) -> None:
-    with torch.no_grad(), warnings.catch_warnings():
-        # The tracer says what it does not fold; nothing of it changes the result.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            inputs,
-            str(path),
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=names,
-            output_names=outputs,
-            dynamic_axes=axes,
-        )
+    trace(generator, (torch.randn(2, bands, 20),), ["mel"], ["wav"], axes, path)
 
 
 def _annotate(path: Path, metadata: Mapping[str, str]) -> None:

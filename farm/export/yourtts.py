@@ -16,8 +16,6 @@ in every form: the released YourTTS weights may be used, not shared, when conver
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -37,14 +35,9 @@ from farm.engines.cloning.checkpoint import (
 )
 from farm.engines.sessions import mapped, open_session
 from farm.errors import EngineError
-from farm.export import Exported, Wish, graphs
+from farm.export import TOLERANCE, Exported, Wish, graphs
+from farm.export.tracing import Axes, trace
 from farm.jobs import check_id
-
-#: ONNX operator set: the first with all that is needed.
-OPSET = 17
-
-#: Largest difference between PyTorch and the graph, at zero noise, that passes for the same.
-TOLERANCE = 1e-3
 
 #: Names of a checkpoint's files, as Coqui releases them; and of those it may lack.
 SOURCES = {
@@ -111,7 +104,8 @@ def _export_speech(loaded: Checkpoint, path: Path) -> float:
     model.forward = partial(graphs.speech, model)
     inputs = _utterances(loaded, [40, 23])
     names = ["input", "input_lengths", "scales", "d_vector", "langid"]
-    _trace(model, tuple(inputs[name] for name in names), path, names, _AXES)
+    outputs = ["output", "output_lengths", "durations"]
+    trace(model, tuple(inputs[name] for name in names), names, outputs, _AXES, path)
     session = open_session(path.read_bytes(), str(path), "cpu", {})
     taken = {each.name for each in session.get_inputs()}
     worst = 0.0
@@ -132,7 +126,7 @@ def _export_speech(loaded: Checkpoint, path: Path) -> float:
 
 
 #: Axes that vary, by input and output.
-_AXES: Mapping[str, Mapping[int, str]] = {
+_AXES: Axes = {
     "input": {0: "batch", 1: "ids"},
     "input_lengths": {0: "batch"},
     "d_vector": {0: "batch"},
@@ -162,8 +156,8 @@ def _export_encoder(encoder: SpeakerEncoder, path: Path) -> float:
     clips = [_clip(encoder.sample_rate, seconds) for seconds in (1.3, 4.1)]
     expected = [encoder.embed(clip, encoder.sample_rate) for clip in clips]
     encoder.model.forward = graphs.embedding(encoder)
-    axes: Mapping[str, Mapping[int, str]] = {"wav": {1: "samples"}}
-    _trace(encoder.model, (torch.from_numpy(clips[1][None]),), path, ["wav"], axes, ["d_vector"])
+    clip = torch.from_numpy(clips[1][None])
+    trace(encoder.model, (clip,), ["wav"], ["d_vector"], {"wav": {1: "samples"}}, path)
     session = open_session(path.read_bytes(), str(path), "cpu", {})
     with mapped(str(path)):
         found = [session.run(None, {"wav": clip[None]})[0][0] for clip in clips]
@@ -184,35 +178,6 @@ def _clip(rate: int, seconds: float) -> Samples:
 
 def _cosine(a: Any, b: Any) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
-
-
-def _trace(
-    model: Callable[..., Any],
-    inputs: tuple[torch.Tensor, ...],
-    path: Path,
-    names: list[str],
-    axes: Mapping[str, Mapping[int, str]],
-    outputs: list[str] | None = None,
-) -> None:
-    """Trace a model into an ONNX file.
-
-    The tracer, not torch's newer exporter: that one writes graphs of the decoder and the speaker
-    encoder that cannot be cut or opened.
-    """
-    module: Any = model
-    with warnings.catch_warnings(), torch.no_grad():
-        # Notes of the tracer on branches: the comparison afterwards is what counts.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module,
-            inputs,
-            str(path),
-            input_names=names,
-            output_names=outputs or ["output", "output_lengths", "durations"],
-            dynamic_axes={name: dict(each) for name, each in axes.items()},
-            opset_version=OPSET,
-            dynamo=False,
-        )
 
 
 def _config(loaded: Checkpoint, encoder_rate: int, licence: str) -> dict[str, Any]:

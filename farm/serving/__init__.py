@@ -7,6 +7,7 @@
     web.py       what both services share of HTTP: limits, problem documents, waiting
     piper.py     `POST /tts`, `GET /voices`, `GET /health`
     yourtts.py   `POST /register_speaker`, `POST /synthesize`, `GET /health`
+    ports.py     ports that servers listen at
     running.py   a server process: its socket, its end
 
 Importing this package imports no web framework: that is the extra `api`.

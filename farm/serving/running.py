@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 import uvicorn
 from fastapi import FastAPI
 
-from farm.errors import Conflict
-from farm.serving import Loader, Options, piper, yourtts
+from farm.serving import Loader, Options, piper, ports, yourtts
 from farm.serving.desk import BATCH, Desk
 from farm.serving.service import Service
 from farm.serving.speakers import Speakers
@@ -25,10 +24,12 @@ SPARE_CONNECTIONS = 32
 
 def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], None]) -> None:
     """Serve as `farm.serving.serve` says."""
-    with listen(options.host, options.port) as taken:
+    with ports.listen(options.host, options.port) as taken:
+        if not ports.on_loopback(taken):
+            warning = "%s is not loopback: whoever reaches it can use this service"
+            _LOGGER.warning(warning, options.host)
         service = create_service(options, loaders)
-        host, port = taken.getsockname()[:2]
-        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        ready(ports.url(taken))
         run(create_app(options, service), service, taken)
 
 
@@ -43,23 +44,6 @@ def create_app(options: Options, service: Service) -> FastAPI:
     if options.kind == "piper":
         return piper.create_app(service)
     return yourtts.create_app(service, Speakers(options.speakers))
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Take a port before anything is loaded.
-
-    Raises:
-        Conflict: another process has the port, or there is no such address here.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, address = found[0][0], found[0][4]
-        taken = socket.create_server((str(address[0]), port), family=family)
-    except OSError as error:
-        raise Conflict(f"cannot listen at {host}:{port}: {error.strerror or error}") from error
-    if not host.startswith("127.") and host not in ("localhost", "::1"):
-        _LOGGER.warning("%s is not loopback: whoever reaches it can use this service", host)
-    return taken
 
 
 def run(app: FastAPI, service: Service, taken: socket.socket) -> None:

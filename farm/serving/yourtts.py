@@ -19,6 +19,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Protocol, runtime_checkable
 
@@ -43,8 +44,6 @@ BODY_BYTES = 24_000_000
 REFERENCE_S = (1.0, 60.0)
 #: Peak below which a reference is silence, and above which it is not in [-1, 1].
 REFERENCE_PEAK = (0.001, 1.5)
-#: How the names begin by which an engine knows the voices of references.
-LENT = "lent-"
 #: References whose d-vector is remembered.
 REMEMBERED = 256
 
@@ -56,8 +55,8 @@ class Names(Protocol):
     def names(self) -> tuple[str, ...]:
         """Everybody with a name."""
 
-    def register(self, name: str, d_vector: ArrayLike) -> None:
-        """Have `Prosody.speaker == name` mean a d-vector."""
+    def lent(self, d_vector: ArrayLike) -> AbstractContextManager[str]:
+        """Have the name given as `Prosody.speaker` mean a d-vector, for the length of a block."""
 
     def checked(self, d_vector: ArrayLike, name: str) -> DVector:
         """Return a d-vector as the model takes it, or raise `EngineError`."""
@@ -158,9 +157,10 @@ def create_app(service: Service, registered: Speakers) -> FastAPI:
         """Speak a text in somebody's voice."""
         web.check_text(body.text)
         speaker, used_reference = await _speaker(body, cloning, request)
-        wanted = await run_in_threadpool(_segments, body, cloning.loaded, speaker)
-        future = service.desk.speak(cloning.loaded.engine, wanted)
-        spoken = await web.answered(request, future, service.timeout_s)
+        with speaker as name:
+            wanted = await run_in_threadpool(_segments, body, cloning.loaded, name)
+            future = service.desk.speak(cloning.loaded.engine, wanted)
+            spoken = await web.answered(request, future, service.timeout_s)
         audio = await run_in_threadpool(speech.joined, spoken, wanted)
         parts = _json(audio, {"text": body.text, "used_reference": used_reference})
         return StreamingResponse(parts, media_type="application/json")
@@ -186,20 +186,20 @@ async def _vector(body: Reference | Synthesis, cloning: Cloning, request: Reques
     return await web.answered(request, future, cloning.service.timeout_s)
 
 
-async def _speaker(body: Synthesis, cloning: Cloning, request: Request) -> tuple[str, bool]:
+async def _speaker(
+    body: Synthesis, cloning: Cloning, request: Request
+) -> tuple[AbstractContextManager[str], bool]:
     """Return the engine's name of who speaks, and whether it is somebody's reference."""
     lent = body.reference_audio is not None or body.voice_embedding is not None
     if body.speaker and (lent or body.speaker_id):
         raise InvalidInput("speaker: give it alone, or speaker_id, or reference_audio")
     engine = _cloner(cloning.loaded)
     if not body.speaker_id and not lent:
-        return _of_model(body.speaker or "", engine, cloning.registered), False
+        return nullcontext(_of_model(body.speaker or "", engine, cloning.registered)), False
     found = await run_in_threadpool(_registered, body.speaker_id, cloning.registered, lent)
     if found is None:
         found = await _vector(body, cloning, request)
-    name = LENT + hashlib.sha256(found.tobytes()).hexdigest()[:32]
-    engine.speakers.register(name, found)
-    return name, True
+    return engine.speakers.lent(found), True
 
 
 def _registered(name: str | None, registered: Speakers, lent: bool) -> DVector | None:
@@ -213,10 +213,10 @@ def _registered(name: str | None, registered: Speakers, lent: bool) -> DVector |
 
 
 def _of_model(name: str, engine: Cloner, registered: Speakers) -> str:
-    names = sorted(each for each in engine.speakers.names if not each.startswith(LENT))
+    names = engine.speakers.names
     if name in names:
         return name
-    known = ", ".join(names) or "none"
+    known = ", ".join(sorted(names)) or "none"
     others = ", ".join(registered.names()[:20]) or "none"
     choices = f"choose a speaker of the model ({known}), a speaker_id ({others}), or send a "
     if not name:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from farm.errors import EngineError, NotFound, Unavailable, UnknownVoice
@@ -98,7 +99,9 @@ def forget(voice: str, cache: Path) -> bool:
     if not folder.is_dir():
         return False
     with mapped("remove", folder):
-        shutil.rmtree(folder)
+        while folder.is_dir():
+            with suppress(FileNotFoundError):  # another process removes it, too
+                shutil.rmtree(folder)
     return True
 
 

@@ -8,6 +8,7 @@ names beside the model or in a folder above it; which form it is, the model and 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,7 @@ from typing import Any
 from farm.engines import dialects
 from farm.engines.dialects import languages
 from farm.errors import EngineError, InvalidInput
+from farm.jobs import check_id
 
 #: Name of a file beside a VITS model to its role.
 _ROLES = {
@@ -37,6 +39,10 @@ _ROLES = {
 #: Files that an error names.
 _NAMED = 12
 
+#: Names of models that say nothing of a voice.
+_NAMELESS = ("model", "model_file")
+_NOT_IN_ID = re.compile(r"[^A-Za-z0-9_.-]+")
+
 
 def choose(names: Iterable[str], model: str, where: str) -> dict[str, str]:
     """Return role to path for the voice among the files of a repository.
@@ -53,6 +59,16 @@ def choose(names: Iterable[str], model: str, where: str) -> dict[str, str]:
     if config in known:
         return {"model": found, "config": config}
     return {"model": found, **_beside(PurePosixPath(found), known)}
+
+
+def named_after(model: str, folder: str) -> str:
+    """Return the id of a voice: its model's name, or its folder's where that says nothing.
+
+    Raises:
+        InvalidInput: such an id cannot be.
+    """
+    name = PurePosixPath(model).stem
+    return check_id(_NOT_IN_ID.sub("-", folder if name in _NAMELESS else name), "voice")
 
 
 def _model(names: list[str], wanted: str, where: str) -> str:
@@ -105,6 +121,21 @@ class Described:
     """Empty: they do not say."""
     speaker: str = ""
     """Who speaks where nobody is asked for; empty: the voice has one, or a first."""
+
+    def fields(self, language: str, where: str) -> dict[str, object]:
+        """Return what a voice's YAML says of it, in the language given or its own.
+
+        Raises:
+            InvalidInput: there is neither; `where` names the files.
+        """
+        if not (language or self.language):
+            raise InvalidInput(f"{where} does not say its language: give it with --language")
+        return {
+            "engine": self.engine,
+            "language": language or self.language,
+            "sample_rate": self.sample_rate,
+            "parameters": {"speaker": self.speaker} if self.speaker else {},
+        }
 
 
 def described(roles: Mapping[str, Path], where: str) -> Described:

@@ -210,9 +210,7 @@ def test_without_speaker_and_reference_nobody_speaks(silent: YourTts) -> None:
     engine = cloned(export("yourtts"), {})
     with pytest.raises(EngineError, match="needs a speaker: choose one of female-en-5, male-en-2"):
         engine.speak([segment(("Hello", "en", "en", ""))])
-    with pytest.raises(
-        EngineError, match="the voice does not speak 'zh': its languages are en, fr"
-    ):
+    with pytest.raises(EngineError, match="does not speak 'zh', only en, fr"):
         silent.speak([segment(("Hello", "zh", "", ""))])
 
 
@@ -271,7 +269,7 @@ def test_paths_of_the_training_machine_are_passed_over(tmp_path: Path, silent: Y
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is CUDA here")
 def test_cuda_where_there_is_none_is_an_error_that_says_so() -> None:
-    with pytest.raises(Unavailable, match="device 'cuda:0' is not there: this torch finds no CUDA"):
+    with pytest.raises(Unavailable, match="device 'cuda:0' is not there: this torch finds 0 CU"):
         load(torch_voice(), export("yourtts"), "cuda:0")
 
 

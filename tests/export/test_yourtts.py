@@ -37,7 +37,9 @@ def test_importing_the_registry_and_its_command_loads_no_torch() -> None:
 
 
 def test_an_unknown_kind_is_refused_with_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="unknown kind 'xtts': choose one of yourtts"):
+    with pytest.raises(
+        EngineError, match="unknown kind 'xtts': choose one of forward-tts, yourtts"
+    ):
         export("xtts", Wish(tmp_path, tmp_path, "v"))
 
 

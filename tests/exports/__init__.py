@@ -25,7 +25,7 @@ _HERE = Path(__file__).parent
 _PIPER = (("piper_train",), ("lightning", "piper-tts"))
 _COQUI = (("coqui",), ("coqui-tts", "piper-tts"))
 #: The exporter that it tries is the farm's own.
-_FORWARD = (("../../farm/export/forward_tts",), ("coqui-tts",))
+_FORWARD = (("../../farm/export/forward_tts", "../../farm/export/tracing"), ("coqui-tts",))
 
 #: Name of an export to its maker's module here, the modules that it builds on, and packages.
 EXPORTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {

@@ -17,6 +17,7 @@ from TTS.tts.configs.fast_pitch_config import FastPitchConfig
 from TTS.tts.configs.forward_tts_config import ForwardTTSArgs
 from TTS.tts.configs.shared_configs import BaseAudioConfig, CharactersConfig
 from TTS.tts.models.forward_tts import ForwardTTS
+from TTS.vocoder.configs.hifigan_config import HifiganConfig
 from TTS.vocoder.models.hifigan_generator import HifiganGenerator
 
 from farm.export.forward_tts import export_acoustic, export_vocoder
@@ -95,32 +96,59 @@ def config(kind: str) -> FastPitchConfig:
     )
 
 
+GENERATOR: dict[str, Any] = {
+    "in_channels": 80,
+    "resblock_type": "1",
+    "resblock_dilation_sizes": [[1, 3, 5], [1, 3, 5]],
+    "resblock_kernel_sizes": [3, 7],
+    "upsample_kernel_sizes": [16, 16, 4, 4],
+    "upsample_initial_channel": 64,
+    "upsample_factors": [8, 8, 2, 2],
+}
+
+
 def generator() -> HifiganGenerator:
-    """Return a small HiFi-GAN that sounds."""
-    model = HifiganGenerator(
-        80,
-        1,
-        "1",
-        [[1, 3, 5], [1, 3, 5]],
-        [3, 7],
-        [16, 16, 4, 4],
-        64,
-        [8, 8, 2, 2],
-    )
-    model.remove_weight_norm()
+    """Return a small HiFi-GAN."""
+    model = HifiganGenerator(out_channels=1, **GENERATOR)
     model.eval()
     return model
 
 
+def louder(sound: HifiganGenerator) -> None:
+    """Give the signal the usual level, by the scale of the last layer's weights."""
+    given: list[torch.Tensor] = []
+    hook = sound.conv_post.register_forward_hook(lambda *each: given.append(each[2]))
+    with torch.no_grad():
+        sound(torch.randn(1, 80, 60) - 3)
+        last: Any = sound.conv_post.parametrizations
+        last.weight.original0 *= weights.LEVEL / given[0].std()
+        sound.conv_post.bias.zero_()
+    hook.remove()
+
+
+def save(model: ForwardTTS, sound: HifiganGenerator, folder: Path) -> None:
+    """Write both checkpoints as Coqui's training leaves them, the vocoder's with its rival."""
+    (folder / "vocoder").mkdir()
+    model.config.save_json(str(folder / "config.json"))
+    torch.save({"model": model.state_dict(), "step": 0}, folder / "model_file.pth")
+    told = HifiganConfig(audio=AUDIO, generator_model_params=GENERATOR)
+    told.save_json(str(folder / "vocoder" / "config.json"))
+    kept = {f"model_g.{name}": each for name, each in sound.state_dict().items()}
+    content = {"model": kept | {"model_d.weight": torch.zeros(1)}, "step": 0}
+    torch.save(content, folder / "vocoder" / "model_file.pth")
+
+
 def build(kind: str, settings: FastPitchConfig, out: Path) -> ForwardTTS:
-    """Return the model; one with speakers leaves their names in speakers.json."""
+    """Return the model; one with speakers leaves their names in speakers.json, twice."""
+    (out / "checkpoint").mkdir()
     if kind == "forward_tts_speakers":
         names = {"ann": 0, "bob": 1, "eve": 2}
-        (out / "speakers.json").write_text(json.dumps(names), "utf-8")
+        for folder in (out, out / "checkpoint"):
+            (folder / "speakers.json").write_text(json.dumps(names), "utf-8")
         settings.use_speaker_embedding = True
         settings.model_args.use_speaker_embedding = True
         settings.speakers_file = settings.model_args.speakers_file = str(out / "speakers.json")
-    return ForwardTTS.init_from_config(settings)
+    return ForwardTTS(settings)
 
 
 def livelier(model: nn.Module) -> None:
@@ -145,15 +173,16 @@ def golden(model: ForwardTTS, sound: HifiganGenerator, speakers: bool) -> dict[s
 
 
 def main(kind: str, out: Path) -> None:
-    """Write both graphs, both configs and Coqui's own results."""
+    """Write both checkpoints, both graphs, both configs and Coqui's own results."""
     torch.manual_seed(weights.SEED)
     settings, sound = config(kind), generator()
     model = build(kind, settings, out)
     model.eval()
     weights.enliven(model)
     livelier(model)
-    mel = torch.randn(1, 80, 60) - 3
-    weights.set_level(sound.conv_post, lambda: sound(mel))
+    louder(sound)
+    save(model, sound, out / "checkpoint")
+    sound.remove_weight_norm()
     # Coqui's own results first: exporting changes what the convolutions hear.
     np.savez(out / "golden.npz", **golden(model, sound, kind == "forward_tts_speakers"))
     units = {"pitch_mean": "200", "pitch_std": "40", "energy_mean": "60", "energy_std": "30"}

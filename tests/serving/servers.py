@@ -18,7 +18,7 @@ from farm.engines.cloning.speakers import DVector, Speakers
 from farm.engines.tone import Tone
 from farm.errors import FarmError
 from farm.jobs import Segment, Voice
-from farm.serving import Loader, Options, running
+from farm.serving import Loader, Options, ports, running
 from farm.serving.service import Service
 
 RATE = 8_000
@@ -54,6 +54,7 @@ class Cloning(Listening):
         super().__init__(voice)
         self.speakers = Speakers(voice.id, SIZE, {"alto": [1, 0, 0, 0], "bass": [0, 1, 0, 0]})
         self.heard: list[tuple[int, int]] = []
+        self.spoken_as: list[list[float]] = []
 
     def embed(self, samples: Samples, sample_rate: int) -> DVector:
         self.heard.append((len(samples), sample_rate))
@@ -62,7 +63,7 @@ class Cloning(Listening):
 
     def speak(self, segments: Sequence[Segment]) -> list[Audio]:
         for segment in segments:
-            self.speakers.find(segment.prosody.speaker)
+            self.spoken_as.append(self.speakers.find(segment.prosody.speaker).tolist())
         return super().speak(segments)
 
 
@@ -93,7 +94,7 @@ def served(
     """Run a service with engines, or what loads them, for the length of a block."""
     chosen = Options(kind, **options)
     service = running.create_service(chosen, [_loader(each) for each in engines])
-    with running.listen(chosen.host, chosen.port) as taken:
+    with ports.listen(chosen.host, chosen.port) as taken:
         app = running.create_app(chosen, service)
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         thread = threading.Thread(target=_run, args=(app, service, taken))

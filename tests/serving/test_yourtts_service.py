@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 
+from farm.errors import EngineError
 from farm.serving import speakers
 from tests.serving.servers import RATE, SIZE, Cloning, Listening, Served, problem, served, voice
 
@@ -102,8 +103,7 @@ def test_a_reference_with_the_text_is_heard_once(there: Served, engine: Cloning)
     assert one == two
     assert one["used_reference"] is True
     assert engine.heard == [(len(REFERENCE), 16_000)]
-    lent = engine.batches[-1][0].prosody.speaker
-    np.testing.assert_allclose(engine.speakers.find(lent), HEARD, rtol=1e-6)
+    np.testing.assert_allclose(engine.spoken_as, [HEARD, HEARD], rtol=1e-6)
 
 
 def test_a_registered_speaker_goes_before_the_reference_given(
@@ -111,10 +111,21 @@ def test_a_registered_speaker_goes_before_the_reference_given(
 ) -> None:
     register(there, voice_embedding=[0.0, 0.0, 1.0, 0.0])
     synthesize(there, speaker_id="ann", reference_audio=REFERENCE)
-    lent = engine.batches[-1][0].prosody.speaker
-    assert engine.speakers.find(lent).tolist() == [0, 0, 1, 0]
+    assert engine.spoken_as == [[0, 0, 1, 0]]
     assert synthesize(there, speaker_id="new", reference_audio=REFERENCE).status == 200
     assert engine.heard == [(len(REFERENCE), 16_000)]
+
+
+def test_a_voice_that_was_lent_is_forgotten_with_the_answer(there: Served, engine: Cloning) -> None:
+    for number in range(1, 9):
+        assert synthesize(there, voice_embedding=[number, 0, 0, 1]).status == 200
+    assert len({row[0] for row in engine.spoken_as}) == 8
+    lent = engine.batches[-1][0].prosody.speaker
+    with pytest.raises(EngineError, match=r"its speakers: alto, bass$"):
+        engine.speakers.find(lent)
+    again = synthesize(there, voice_embedding=[8, 0, 0, 1])
+    assert engine.batches[-1][0].prosody.speaker == lent, "the same noise for the same voice"
+    assert again.status == 200
 
 
 def test_a_d_vector_given_spares_the_reference(there: Served, engine: Cloning) -> None:

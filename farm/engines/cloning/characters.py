@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from farm.audio import Timing
+from farm.engines.dialects.base import Tokens, framed, spaced
 from farm.errors import EngineError
 
 #: Language (without region) to how `&` is read; others keep the sign.
@@ -45,39 +45,6 @@ CLEANERS: Mapping[str, Callable[[str, str], str]] = {
 
 
 @dataclass(frozen=True)
-class Spelling:
-    """A text as ids, and what each stands for."""
-
-    ids: tuple[int, ...]
-    symbols: tuple[str, ...]
-    """The character of each id; empty: a blank, a begin or an end."""
-    missing: tuple[str, ...] = ()
-    """Characters that the voice lacks, each once."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a listener may miss, one line each."""
-        return tuple(f"the voice has no character {each!r}" for each in self.missing)
-
-    def timings(self, samples: Sequence[int]) -> tuple[Timing, ...]:
-        """One timing per character: blanks count to the one before them, first ones to the first.
-
-        `samples` is how long each id lasts.
-        """
-        timings: list[Timing] = []
-        waiting = 0
-        for symbol, length in zip(self.symbols, samples, strict=True):
-            if symbol:
-                timings.append(Timing(symbol, length + waiting))
-                waiting = 0
-            elif timings:
-                timings[-1] = Timing(timings[-1].symbol, timings[-1].samples + length)
-            else:
-                waiting += length
-        return tuple(timings)
-
-
-@dataclass(frozen=True)
 class Characters:
     """The alphabet of a model and how texts are spelled with it."""
 
@@ -90,29 +57,21 @@ class Characters:
     edges: tuple[int, ...] = ()
     """Ids of begin and end; empty: there are none."""
 
-    def spell(self, text: str, language: str) -> Spelling:
+    def spell(self, text: str, language: str) -> Tokens:
         """Spell a text in a language of the model, `en` or `fr-fr`.
 
         Raises:
             EngineError: no letter or digit of it is in the alphabet.
         """
         clean = CLEANERS[self.cleaner](text, language.partition("-")[0])
-        known = [each for each in clean if each in self.ids]
-        if not any(unicodedata.category(each)[0] in "LN" for each in known):
-            raise EngineError(f"nothing to pronounce in {text!r}")
-        ids, symbols = [self.ids[each] for each in known], list(known)
-        if self.blank is not None:
-            ids, symbols = _spaced(ids, self.blank), _spaced(symbols, "")
-        if self.edges:
-            ids, symbols = [self.edges[0], *ids, self.edges[1]], ["", *symbols, ""]
+        known = tuple(each for each in clean if each in self.ids)
         missing = dict.fromkeys(each for each in clean if each not in self.ids)
-        return Spelling(tuple(ids), tuple(symbols), tuple(missing))
-
-
-def _spaced(values: Sequence[Any], blank: Any) -> list[Any]:
-    spaced = [blank] * (2 * len(values) + 1)
-    spaced[1::2] = values
-    return spaced
+        tokens = Tokens(tuple(self.ids[each] for each in known), known, tuple(missing))
+        if not tokens.heard:
+            raise EngineError(f"nothing to pronounce in {text!r}")
+        if self.blank is not None:
+            tokens = spaced(tokens, self.blank)
+        return framed(tokens, *self.edges) if self.edges else tokens
 
 
 def read(fields: Mapping[str, Any]) -> Characters:

@@ -72,7 +72,7 @@ class SpeakerEncoder:
             self.config = load_config(config)
             self.model = setup_encoder_model(self.config)
             self.processor = AudioProcessor(self.config.audio)
-        _fill(self.model, _weights(weights), weights)
+        fill(self.model, read_weights(weights), weights)
         self.sample_rate = int(self.config.audio.sample_rate)
         self._device = device
         self.model.to(device)
@@ -119,7 +119,7 @@ def load_checkpoint(
     with reading(config):
         fields.languages = [*table]
         model = Vits(fields)
-    _fill(model, _weights(weights), weights)
+    fill(model, read_weights(weights), weights)
     model.to(device)
     return Checkpoint(
         model=model,
@@ -140,12 +140,17 @@ def _check(fields: Any, config: Path) -> None:
         raise EngineError(f"{str(config)!r} speaks phonemes, engine 'yourtts' characters")
     if fields.model_args.encoder_sample_rate:
         raise EngineError(f"{str(config)!r} has an encoder of another sample rate than its decoder")
+    forget_paths(fields)
+    fields.model_args.init_discriminator = False
+    fields.model_args.use_speaker_encoder_as_loss = False
+
+
+def forget_paths(fields: Any) -> None:
+    """Empty what a config says of other files of the machine where its model was trained."""
     for place in (fields, fields.model_args):
         for name in _PATHS:
             if name in place:
                 place[name] = None
-    fields.model_args.init_discriminator = False
-    fields.model_args.use_speaker_encoder_as_loss = False
 
 
 def _languages(path: Path | None, fields: Any) -> dict[str, int]:
@@ -185,13 +190,15 @@ def _load(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _weights(path: Path) -> dict[str, Any]:
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read the weights that speaking uses, and nothing else, of a checkpoint of Coqui's."""
     with reading(path):
         weights = _load(path)["model"]
         return {name: each for name, each in weights.items() if not name.startswith(_UNUSED)}
 
 
-def _fill(model: nn.Module, weights: dict[str, Any], path: Path) -> None:
+def fill(model: nn.Module, weights: dict[str, Any], path: Path) -> None:
+    """Put weights into a model and make it ready to speak; `path` names them in errors."""
     with reading(path):
         model.load_state_dict(weights)
     model.eval().requires_grad_(False)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from farm.audio import Audio, Samples
 from farm.engines.cloning import reference, speakers
-from farm.engines.cloning.characters import Spelling
-from farm.engines.cloning.languages import choose
 from farm.engines.cloning.speakers import DVector, Speakers
+from farm.engines.dialects import languages
+from farm.engines.dialects.base import Tokens, timings
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
 
@@ -22,7 +22,7 @@ from farm.jobs import Prosody, Segment, Voice
 class Speller(Protocol):
     """What turns a text into a voice's ids."""
 
-    def spell(self, text: str, language: str) -> Spelling:
+    def spell(self, text: str, language: str) -> Tokens:
         """Spell a text in a language of the voice, or raise `EngineError`."""
 
 
@@ -68,7 +68,7 @@ class Line:
     """A segment, ready to be spoken."""
 
     segment: Segment
-    spelling: Spelling
+    spelling: Tokens
     language: int
     d_vector: DVector
     scales: Scales
@@ -94,7 +94,8 @@ class Script:
             EngineError: the voice lacks language, speaker or control, or there is nothing to say.
         """
         scales = self.scales.at(segment.prosody, self.voice.engine)
-        language = choose(segment.language or self.voice.language, self.languages)
+        asked = segment.language or self.voice.language
+        language = languages.choose(asked, self.languages, f"voice {self.voice.id!r}")
         return Line(
             segment,
             self.speller.spell(segment.text, language),
@@ -117,8 +118,8 @@ class Script:
         return Audio(
             np.clip(signal * gain, -1, 1),
             self.voice.sample_rate,
-            line.spelling.timings(samples),
-            line.spelling.warnings,
+            timings(line.spelling.symbols, samples),
+            tuple(f"the voice has no character {each!r}" for each in line.spelling.missing),
         )
 
 

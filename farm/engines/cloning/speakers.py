@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from farm.errors import EngineError
 
 DVector = NDArray[np.float32]
+
+#: How the names begin of those who only lend their voice.
+_LENT = "lent-"
 
 
 class Speakers:
@@ -30,6 +37,9 @@ class Speakers:
         self._size = size
         self._named = {name: self.checked(each, name) for name, each in named.items()}
         self._own: DVector | None = None
+        self._lent: dict[str, DVector] = {}
+        self._holders: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._default = default or (next(iter(self._named)) if len(self._named) == 1 else "")
         if self._default:
             self.find(self._default)
@@ -43,13 +53,27 @@ class Speakers:
         """Speak with this d-vector where nobody is asked for."""
         self._own = self.checked(d_vector, "the voice's own")
 
-    def register(self, name: str, d_vector: ArrayLike) -> None:
-        """Add a speaker, or give one another d-vector.
+    @contextmanager
+    def lent(self, d_vector: ArrayLike) -> Iterator[str]:
+        """Give the name that means a d-vector for the length of a block, then forget it.
+
+        Several threads may lend the same at once; the name is a function of the d-vector.
 
         Raises:
             EngineError: the d-vector is not valid.
         """
-        self._named[name] = self.checked(d_vector, name)
+        vector = self.checked(d_vector, "the reference")
+        name = _LENT + hashlib.sha256(vector.tobytes()).hexdigest()[:32]
+        with self._lock:
+            self._lent[name] = vector
+            self._holders[name] += 1
+        try:
+            yield name
+        finally:
+            with self._lock:
+                self._holders[name] -= 1
+                if not self._holders[name]:
+                    del self._holders[name], self._lent[name]
 
     def find(self, name: str) -> DVector:
         """Return a speaker's d-vector of shape (size,); the voice's own if the name is empty.
@@ -60,8 +84,9 @@ class Speakers:
         if not name and self._own is not None:
             return self._own
         name = name or self._default
-        if name in self._named:
-            return self._named[name]
+        found = self._named.get(name, self._lent.get(name))
+        if found is not None:
+            return found
         choices = ", ".join(sorted(self._named)) or "none; clone one with 'farm voices clone'"
         if not name:
             raise EngineError(f"voice {self._voice!r} needs a speaker: choose one of {choices}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from farm.audio import Timing
 from farm.errors import EngineError
 
 
@@ -123,6 +124,24 @@ def joined(parts: Iterable[Tokens]) -> Tokens:
         tuple(symbol for part in parts for symbol in part.symbols),
         tuple(dict.fromkeys(each for part in parts for each in part.missing)),
     )
+
+
+def timings(symbols: Sequence[str], samples: Sequence[int]) -> tuple[Timing, ...]:
+    """One timing a symbol: padding counts to the symbol before it, at the start to the first.
+
+    `samples` is how long each id lasts.
+    """
+    found: list[Timing] = []
+    early = 0
+    for symbol, length in zip(symbols, samples, strict=True):
+        if symbol:
+            found.append(Timing(symbol, early + length))
+            early = 0
+        elif found:
+            found[-1] = Timing(found[-1].symbol, found[-1].samples + length)
+        else:
+            early += length
+    return tuple(found)
 
 
 def numbered(count: int) -> dict[str, int]:

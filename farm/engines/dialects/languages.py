@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from farm.errors import EngineError
+
 #: BCP 47 tag to the ISO 639-3 code (MMS) and the English name (sherpa-onnx) of a language.
 _NAMES = {
     "af": "afr Afrikaans", "am": "amh Amharic", "ar": "ara Arabic", "bg": "bul Bulgarian",
@@ -37,6 +41,21 @@ def tag(name: str) -> str:
     first = first.split(" ")[0]
     primary = _TAGS.get(first.lower(), first.lower())
     return f"{primary}-{region.upper()}" if len(region) == 2 else primary
+
+
+def choose(asked: str, names: Collection[str], what: str) -> str:
+    """Return a model's name of a language: the same tag, else the first of that language.
+
+    Regions do not part speakers of one language: `pt-PT` and `pt` are spoken as `pt-br`.
+
+    Raises:
+        EngineError: `what` does not speak the language.
+    """
+    for alike in (tag, primary):
+        for name in names:
+            if alike(name) == alike(asked):
+                return name
+    raise EngineError(f"{what} does not speak {asked!r}, only {', '.join(names)}")
 
 
 def primary(name: str) -> str:

@@ -55,15 +55,10 @@ def language(dialect: Dialect, voice: Voice, asked: str) -> str:
     Raises:
         EngineError: the voice does not speak it.
     """
-    own, wanted = dialect.languages, asked or voice.language
-    for alike in (languages.tag, languages.primary):
-        for name in own if len(own) > 1 else ():
-            if alike(name) == alike(wanted):
-                return name
+    own = dialect.languages
     known = own if len(own) > 1 else (voice.language,)
-    if languages.primary(wanted) not in map(languages.primary, known):
-        raise EngineError(f"voice {voice.id!r} does not speak {wanted!r}, only {', '.join(known)}")
-    return own[0] if own else ""
+    chosen = languages.choose(asked or voice.language, known, f"voice {voice.id!r}")
+    return chosen if len(own) > 1 else next(iter(own), "")
 
 
 def _by_map(voice: Voice, known: Mapping[str, int], speakers: Mapping[str, int]) -> Dialect:

@@ -44,12 +44,17 @@ def test_an_unknown_speaker_is_an_error_with_the_choices() -> None:
         Speakers("v", 3, {"ann": ANN, "bob": BOB}, "eve")
 
 
-def test_speakers_can_be_added_and_changed() -> None:
+def test_a_voice_is_lent_as_long_as_anybody_holds_it() -> None:
     speakers = Speakers("v", 3, {"ann": ANN})
-    speakers.register("bob", BOB)
-    speakers.register("ann", [0, 0, 2])
-    assert speakers.find("bob").tolist() == BOB.tolist()
-    assert speakers.find("ann").tolist() == [0, 0, 2]
+    with speakers.lent(BOB) as name:
+        with speakers.lent(BOB) as same, speakers.lent([0, 0, 2]) as other:
+            assert name == same != other
+            assert speakers.find(other).tolist() == [0, 0, 2]
+        assert speakers.find(name).tolist() == BOB.tolist()
+        assert speakers.names == ("ann",)
+    for gone in (name, other):
+        with pytest.raises(EngineError, match=r"its speakers: ann$"):
+            speakers.find(gone)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_speakers_can_be_added_and_changed() -> None:
 )
 def test_a_d_vector_that_cannot_be_is_refused(vector: list[float], message: str) -> None:
     with pytest.raises(EngineError, match=message):
-        Speakers("v", 3, {}).register("eve", vector)
+        Speakers("v", 3, {"eve": vector})
 
 
 def test_a_stored_d_vector_comes_back(tmp_path: Path) -> None:
