@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeVar
 
@@ -27,14 +26,13 @@ from fastapi.responses import StreamingResponse
 from farm.api import records
 from farm.api.callers import Held, Reader
 from farm.api.jobs import Name
-from farm.api.problems import ANSWERS
 from farm.api.service import Service
 from farm.api.watching import Event, Subscription, Watch, order
 from farm.errors import NotFound, Unavailable
 from farm.jobs import Spec, State
 from farm.ledger import parse
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=ANSWERS)
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 T = TypeVar("T")
 
@@ -71,7 +69,7 @@ class Stream:
             found = [Event(*row) for row in self._ledger.events(job, self.last)]
         else:
             id_ = self._ledger.newest(job)  # before the record: what follows it is told again
-            shown = records.job(self._held.record(self._spec), time.time())
+            shown = records.job(self._held.record(self._spec))
             found = [Event(id_, "snapshot", shown.model_dump(mode="json"))]
         return self._noted(found)
 

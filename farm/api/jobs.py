@@ -47,7 +47,7 @@ def _submitted(
     spec, new = accept(held.farm, wanted, caller.owner, caller.key, name)
     response.status_code = HTTPStatus.ACCEPTED if new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/jobs/{held.name(spec, caller.owner)}"
-    return records.job(held.record(spec), time.time())
+    return records.job(held.record(spec))
 
 
 def _made(
@@ -118,7 +118,7 @@ def show(name: Name, held: Held, caller: Reader) -> records.Job:
 
 def _shown(held: Service, caller: Caller, name: str) -> records.Job:
     spec = held.job(caller.owner, name, admin=caller.admin)
-    return records.job(held.record(spec), time.time())
+    return records.job(held.record(spec))
 
 
 @router.get("/{name}/items")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,8 +66,7 @@ def listed(held: Service, caller: Caller, selection: Selection) -> records.Jobs:
         )
 
     rows, cursor = contents.page(held.farm, owner, selection.limit, selection.cursor, wanted)
-    now = time.time()
-    return records.Jobs(data=[records.job(row, now) for row in rows], next_cursor=cursor or None)
+    return records.Jobs(data=[records.job(row) for row in rows], next_cursor=cursor or None)
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -56,7 +56,8 @@ class Job(BaseModel):
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Part of the planned segments that is done; 1 only at the end."""
     eta_s: Annotated[float, Field(ge=0)] | None = None
-    """Seconds still to go, as fast as it went so far; null while nobody can tell."""
+    """Seconds still to go if nothing else is spoken meanwhile, by the measured cost of the voice;
+    null while nobody can tell, and in lists."""
     audio_s: float = 0.0
     """Seconds of audio: of its outputs once it has ended, of its spoken segments before."""
     compute_s: float = 0.0
@@ -65,7 +66,7 @@ class Job(BaseModel):
     """Seconds of compute per second of audio."""
 
 
-def job(record: Record, now: float) -> Job:
+def job(record: Record) -> Job:
     """Return what a client sees of `contents.record`."""
     counts = Counts(**{name: record.get(name, 0) for name in Counts.model_fields})
     state = State(record["state"])
@@ -85,19 +86,11 @@ def job(record: Record, now: float) -> Job:
         counts=counts,
         planned=planned or state.terminal,
         progress=1.0 if state is State.COMPLETED else min(part, 0.99),
-        eta_s=_eta(record, counts, now) if planned and not state.terminal else None,
+        eta_s=record.get("eta_s"),
         audio_s=round(audio_s, 3),
         compute_s=round(compute_s, 3),
         rtf=round(compute_s / spoken_s, 4) if counts.misses and spoken_s else None,
     )
-
-
-def _eta(record: Record, counts: Counts, now: float) -> float | None:
-    """Return the seconds that the rest takes at the pace since the revision began."""
-    elapsed = now - float(record.get("begun", now))
-    if not counts.segments or record["state"] == State.PAUSED:
-        return None
-    return round(elapsed / counts.segments * (counts.segments_total - counts.segments), 1)
 
 
 class Page(BaseModel):

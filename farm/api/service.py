@@ -8,11 +8,12 @@ from farm import contents, lifecycle
 from farm.access import KeyFile
 from farm.api.records import File
 from farm.api.signing import Signer
+from farm.batching import CHARACTERS_PER_S
 from farm.config import Settings
 from farm.contents import Record
 from farm.errors import InvalidInput, NotFound
 from farm.farm import Farm
-from farm.jobs import Spec, check_id
+from farm.jobs import Spec, State, check_id
 from farm.ledger.limits import Limits
 from farm.outgoing import Outgoing
 from farm.storage.local import LocalStore
@@ -38,13 +39,14 @@ class Service:
         self.outgoing = Outgoing(tuple(settings.webhook_networks))
 
     def job(self, owner: str, name: str, *, admin: bool = False) -> Spec:
-        """Return a job by what its owner calls it; an admin may name anybody's as the farm does.
+        """Return a job by what its owner calls it; an admin may name another's `<owner>~<name>`.
 
         Raises:
             NotFound: he has no such job; whether another has one is not told.
         """
         try:
-            id_ = name if admin and "~" in name else inside(owner, name)
+            of, tilde, rest = name.partition("~")
+            id_ = inside(of, rest) if admin and tilde else inside(owner, name)
             spec = self.farm.spec(check_id(id_))
         except (NotFound, InvalidInput) as error:
             raise NotFound(f"no job {name!r}") from error
@@ -54,14 +56,29 @@ class Service:
 
     def record(self, spec: Spec) -> Record:
         """Return what there is to know of a job."""
-        known = {"kind": spec.kind, "owner": spec.owner, "voice": spec.voice}
-        title = spec.title or spec.name
-        return {
-            **known,
+        found = {
+            "kind": spec.kind,
+            "owner": spec.owner,
+            "voice": spec.voice,
             "created": spec.created,
-            "title": title,
+            "title": spec.title or spec.name,
             **contents.record(self.farm, spec.id),
         }
+        return {**found, "eta_s": self._eta(spec, found)}
+
+    def _eta(self, spec: Spec, record: Record) -> float | None:
+        """Return the seconds that the rest takes if nothing else is spoken meanwhile.
+
+        By what a second of audio has cost this revision or, at its beginning, by what the voice is
+        said to cost; divided among the children that are alive.
+        """
+        if record["state"] != State.RUNNING or record["pages_done"] != record["pages_total"]:
+            return None
+        voice, total = spec.voices[spec.voice], record["segments_total"]
+        left = record["characters"] * (1 - record["segments"] / total) if total else 0.0
+        audio_s = left / CHARACTERS_PER_S / spec.prosody.speed
+        rtf = contents.rtf(record) or voice.rtf
+        return round(audio_s * rtf / max(1, self.farm.ledger.slots(voice.family)), 1)
 
     def name(self, spec: Spec, owner: str) -> str:
         """Return what a caller calls a job."""

@@ -167,6 +167,8 @@ def test_jobs_are_listed_by_state_label_and_time(api: Api) -> None:
     assert api.client("bob").get("/v1/jobs").json()["data"] == []
     assert ann.get("/v1/jobs", params={"owner": "bob"}).status_code == 403
     admin = api.client("root", "admin")
+    assert admin.get("/v1/jobs/ann~j1").json()["id"] == "j1"
+    assert admin.get("/v1/jobs/j1").status_code == 404
     assert len(admin.get("/v1/jobs", params={"owner": "ann"}).json()["data"]) == 4
     api.workers.going.set()
 
