@@ -87,7 +87,7 @@ def _own(file: VoiceFile) -> dict[str, str]:
 def farm(arguments: list[str]) -> None:
     """Measure every voice that is at hand."""
     parser = argparse.ArgumentParser(prog="scripts/bench farm", description=farm.__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="of (a), in a round")
+    parser.add_argument("--seconds", type=float, default=30, help="of (a), in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--voices", default="slt,medium")
     chosen = parser.parse_args(arguments)

@@ -28,6 +28,8 @@ from farm.tape import Notice, Row, Shelf, Tape
 #: head and 1-5 s at the tail of a chapter; a line of a batch is wanted bare.
 HEAD_MS = {"book": 500, "batch": 0, "speech": 0}
 TAIL_MS = {"book": 1000, "batch": 0, "speech": 0}
+#: Milliseconds of silence that an item without words is where a package holds every item.
+WORDLESS_MS = 100
 #: Files made but not stored yet: enough for 50 ms a request beside lines of 5 ms.
 UNSTORED = 16
 
@@ -137,6 +139,8 @@ def formats(item: Item, spec: Spec) -> list[str]:
     wanted = [item.format or spec.output.format, *spec.output.formats]
     if spec.output.package == "m4b":
         wanted = ["m4a", *spec.output.formats]
+    elif "joined" in spec.output.options:
+        wanted = ["flac"]  # joined and encoded when it is packaged
     return list(dict.fromkeys(wanted))
 
 
@@ -158,12 +162,15 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
     spec = bench.spec
     if item.error:
         return ItemRecord(item.index, item.id, item.title, item.level, error=item.error)
-    rate = spec.voices[item.voice or spec.voice].sample_rate
-    marked = bool(spec.output.subtitles) or spec.kind == "book"
+    rate = spec.output.sample_rate or spec.voices[item.voice or spec.voice].sample_rate
+    bounded = not {"words", "sentences"}.isdisjoint(spec.output.options)
+    marked = bool(spec.output.subtitles) or spec.kind == "book" or bounded
     tape = Tape(bench.shelf, rate, bench.folder, marked=marked)
     with _disk_errors(), tape:
         tape.record(rows, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
-        if not tape.spoken:
+        if spec.output.package == "azure" and not (tape.spoken or tape.failed or tape.error):
+            tape.record((), WORDLESS_MS, 0)
+        elif not tape.spoken:
             usual = "no segment could be spoken" if tape.failed else "nothing to speak"
             return replace(_record(item, tape), error=tape.error or usual)
         made = _encode(tape, bench, item)
@@ -206,20 +213,23 @@ class _Made:
 
 def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, _Made]:
     """Write all formats in one pass over the tape; those of a short item in memory."""
-    target = bench.spec.output.loudness
+    spec = bench.spec
+    target = spec.output.loudness
     gain = 1.0 if target is None else loudness.gain(tape.loudness, target)
-    tags = {**tags_of(bench.spec, bench.about), "title": item.title or item.id}
-    if bench.spec.kind == "book":
+    tags = {**tags_of(spec, bench.about), "title": item.title or item.id}
+    if spec.kind == "book":
         tags["track"] = str(item.index + 1)
     made: dict[str, _Made] = {}
     with ExitStack() as stack:
         writers = []
-        for name in formats(item, bench.spec):
+        for name in formats(item, spec):
             format = format_named(name)
             in_memory = tape.short and not format.rereads
             path = bench.folder / f"{item.index:05d}{format.suffix}"
             made[name] = _Made(format.suffix, io.BytesIO() if in_memory else path)
-            writer = files.Writer(made[name].content, name, tape.sample_rate, tags)
+            writer = files.Writer(
+                made[name].content, name, tape.sample_rate, tags, bit_rate=spec.output.bit_rate
+            )
             writers.append(stack.enter_context(writer))
         for block in tape.blocks(gain):
             for writer in writers:

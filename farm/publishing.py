@@ -1,16 +1,17 @@
-"""A job's items to what its client fetches: the packaged book, whole-book subtitles, a manifest."""
+"""A job's items to what its client fetches: a package (a book, a ZIP), and a manifest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
-from farm.book import m4b, subtitles
+from farm.book import m4b, results, subtitles
 from farm.jobs import SCHEMA, About, Mark, Spec
+from farm.planning import PAUSES_MS
 from farm.storage import Store
 
 
@@ -26,6 +27,8 @@ class Press:
     """File name within the attempt to store key."""
     folder: Path
     """For temporary files."""
+    failures: Sequence[Mapping[str, Any]] = ()
+    """What could not be spoken: `item`, `text`, `error`."""
 
     @property
     def title(self) -> str:
@@ -33,41 +36,16 @@ class Press:
         return self.spec.title or self.about.title or self.spec.id
 
     def package(self, records: Sequence[ItemRecord]) -> dict[str, File]:
-        """Write and store the packaged book and its subtitles, by format."""
-        spoken = [record for record in records if "m4a" in record.files]
-        if self.spec.output.package != "m4b" or not spoken:
-            return {}
-        chapters = []
-        for record in spoken:
-            path = self.folder / f"{record.index:05d}.m4a"
-            self.store.get_file(record.files["m4a"].key, path)
-            chapters.append(m4b.Chapter(record.title or record.id, path))
-        book = self.folder / "book.m4b"
-        tags = {**tags_of(self.spec, self.about), "title": self.title, "album": self.title}
-        seconds = m4b.write(book, chapters, tags, self._cover())
-        made = {"m4b": self._put(book, seconds)}
-        for name in self.spec.output.subtitles:
-            path = self.folder / f"book.{name}"
-            marks = self._book_marks(spoken, m4b.starts(chapters))
-            path.write_text(subtitles.WRITERS[name](marks), encoding="utf-8")
-            made[name] = self._put(path)
-        return made
+        """Make and store what the job wants beside its items' files, by format."""
+        make = PACKAGES.get(self.spec.output.package)
+        return make(self, records) if make else {}
 
-    def _cover(self) -> bytes | None:
-        return self.store.get(self.about.cover) if self.about.cover else None
-
-    def _book_marks(self, records: Sequence[ItemRecord], starts: Sequence[float]) -> Iterator[Mark]:
-        """Yield the marks of all chapters, moved to where each begins in the book."""
-        for record, start in zip(records, starts, strict=True):
-            at = round(start * 1000)
-            for mark in read_marks(self.store.get(record.files["marks"].key)):
-                yield replace(mark, start_ms=mark.start_ms + at, end_ms=mark.end_ms + at)
-
-    def _put(self, path: Path, seconds: float = 0.0) -> File:
+    def put(self, path: Path, seconds: float = 0.0, name: str = "") -> File:
+        """Store a file of the package; its name for a person is the book's title, or given."""
         key = self.output_key(path.name)
         self.store.put_file(key, path)
-        name = "".join(c if c.isalnum() or c in " -_'," else " " for c in self.title)
-        name = " ".join(name.split()) + path.suffix
+        title = "".join(c if c.isalnum() or c in " -_'," else " " for c in self.title)
+        name = name or " ".join(title.split()) + path.suffix
         return File(key, name, digest_file(path), path.stat().st_size, round(seconds, 3))
 
     def manifest(self, records: Iterable[ItemRecord], package: dict[str, File], path: Path) -> None:
@@ -94,3 +72,79 @@ class Press:
                 stream.write(",\n" if number else "\n")
                 stream.write(json.dumps({**row, "index": record.index}, ensure_ascii=False))
             stream.write("\n]}\n")
+
+
+def _m4b(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+    """Make an audiobook, and subtitles of the whole of it; nothing where nothing was spoken."""
+    spoken = [record for record in records if "m4a" in record.files]
+    if not spoken:
+        return {}
+    chapters = []
+    for record in spoken:
+        path = press.folder / f"{record.index:05d}.m4a"
+        press.store.get_file(record.files["m4a"].key, path)
+        chapters.append(m4b.Chapter(record.title or record.id, path))
+    book = press.folder / "book.m4b"
+    tags = {**tags_of(press.spec, press.about), "title": press.title, "album": press.title}
+    cover = press.store.get(press.about.cover) if press.about.cover else None
+    seconds = m4b.write(book, chapters, tags, cover)
+    made = {"m4b": press.put(book, seconds)}
+    for name in press.spec.output.subtitles:
+        path = press.folder / f"book.{name}"
+        marks = _book_marks(press.store, spoken, m4b.starts(chapters))
+        path.write_text(subtitles.WRITERS[name](marks), encoding="utf-8")
+        made[name] = press.put(path)
+    return made
+
+
+def _book_marks(
+    store: Store, records: Sequence[ItemRecord], starts: Sequence[float]
+) -> Iterator[Mark]:
+    """Yield the marks of all chapters, moved to where each begins in the book."""
+    for record, start in zip(records, starts, strict=True):
+        at = round(start * 1000)
+        for mark in read_marks(store.get(record.files["marks"].key)):
+            yield replace(mark, start_ms=mark.start_ms + at, end_ms=mark.end_ms + at)
+
+
+def _azure(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+    """Make the ZIP of a batch's results, and beside it the summary that is in it."""
+    spec, lines = press.spec, press.folder / "lines"
+    press.store.get_file(spec.input, lines)
+    pause_ms = {**PAUSES_MS, **spec.pauses}["paragraph"]
+    pack = results.Pack(press.store, spec.output, press.folder, pause_ms)
+    archive, summary = press.folder / "results.zip", press.folder / "summary.json"
+    with lines.open("rb") as stream:
+        inputs = _inputs(press, records, (json.loads(line) for line in stream if line.strip()))
+        told = pack.write(archive, spec.id.rpartition("~")[2], inputs)
+    summary.write_bytes(results.dumped(told))
+    seconds = sum(record.seconds for record in records)
+    made = {"zip": press.put(archive, seconds, archive.name)}
+    return {**made, "summary": press.put(summary, name=summary.name)}
+
+
+def _inputs(
+    press: Press, records: Sequence[ItemRecord], lines: Iterable[Mapping[str, str]]
+) -> Iterator[results.Input]:
+    """Yield a batch's lines with what was made of them."""
+    reasons = {row["item"]: row["error"] for row in reversed(press.failures)}
+    output = press.spec.output
+    format = "flac" if "joined" in output.options else output.format
+    for record, line in zip(records, lines, strict=True):
+        found = {kind: file.key for kind, file in record.files.items()}
+        lost = f"{record.failed} of {record.segments} segments could not be spoken"
+        yield results.Input(
+            content=line.get("text") or line.get("ssml") or "",
+            seconds=record.seconds,
+            audio=found.get(format, ""),
+            marks=found.get("marks", ""),
+            error=reasons.get(record.index) or record.error or (lost if record.failed else ""),
+            warnings=tuple(notice.message for notice in record.warnings),
+        )
+
+
+#: What `Output.package` may name.
+PACKAGES: Mapping[str, Callable[[Press, Sequence[ItemRecord]], dict[str, File]]] = {
+    "m4b": _m4b,
+    "azure": _azure,
+}

@@ -6,15 +6,16 @@ A stage may be run twice and at any time; only the ledger's first record of it c
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from farm import keys, planning, publishing, reading, warming
-from farm.assembly import Bench, ItemRecord, assemble
+from farm import keys, planning, publishing, reading, revising, warming
+from farm.assembly import Bench, ItemRecord, Outbox, assemble
 from farm.engines import Engine, phonemiser
 from farm.errors import JobError, LedgerUnavailable, OutOfMemory, UnknownVoice
 from farm.farm import Farm
@@ -22,6 +23,7 @@ from farm.jobs import (
     About,
     Chunk,
     Head,
+    Item,
     Page,
     Part,
     Passage,
@@ -38,12 +40,12 @@ from farm.storage import Store
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
 
-#: Items of a run assembled at once: a slow store should not keep the codecs waiting.
-AT_ONCE = 8
-#: Segments fetched at once for all of them: enough for 50 ms a request.
-FETCHES = 32
+#: Store requests under way at once beside the work: enough for 50 ms a request.
+REQUESTS = 32
 #: Failures that the ledger keeps of a job at most; it counts the others.
 FAILURES = 10_000
+
+T = TypeVar("T")
 
 Outcome = tuple[dict[str, Any], list[Ref]]
 """A few numbers for people, and the units that follow."""
@@ -120,12 +122,25 @@ def page(work: Work) -> Outcome:
     """Plan one page. What an earlier run of this stage stored stands: it is the same."""
     store, number = work.farm.store, work.ref.page
     rows = store.get(work.plan_key("source", number)).splitlines()
-    planned = planning.plan([from_json(Passage, row) for row in rows], work.spec, phonemiser)
-    for family, chunks in planned.chunks.items():
-        store.put(work.plan_key(family, number), _lines(chunks), if_absent=True)
-    store.put(work.plan_key("pages", number), _lines(planned.parts), if_absent=True)
+    passages = [from_json(Passage, row) for row in rows]
+    first = work.ref.revision == 1  # which has no edits
+    edits = [] if first else revising.edits_of(work.farm, work.ref.job, work.ref.revision)
+    planned = planning.plan(passages, work.spec, phonemiser, edits)
+    made = {kind: _lines(chunks) for kind, chunks in planned.chunks.items()}
+    made["pages"] = _lines(planned.parts)
+
+    def put(kind: str) -> bool:
+        return store.put(work.plan_key(kind, number), made[kind], if_absent=True)
+
+    _at_once(put, made)
     record = _page_record(planned, ".now" if work.ref.lane.endswith(".now") else "")
     return {"segments": record["segments"]}, work.farm.ledger.planned(work.ref, record)
+
+
+def _at_once(act: Callable[[str], T], names: Iterable[str]) -> list[T]:
+    """Do something of the store's with each name, all at the same time."""
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return list(pool.map(act, names))
 
 
 def _lines(rows: Any) -> bytes:
@@ -162,7 +177,9 @@ def chunk(work: Work) -> Outcome:
     key = work.plan_key(ref.lane.split(".")[0], ref.page)
     wanted = from_json(Chunk, _chunks(farm.store, key, work.claim.attempt)[ref.chunk])
     voice = spec.voices[wanted.voice]
-    engine = farm.engine(voice)
+    # `allowed` asks, too, beside other store requests: a loaded voice need not wait for both.
+    loaded = voice.digest in farm.engines
+    engine = farm.engines[voice.digest] if loaded else farm.engine(voice)
     warming.note(farm, voice)
     booth = Booth(
         engine=engine,
@@ -171,6 +188,7 @@ def chunk(work: Work) -> Outcome:
         scope=spec.owner,
         device=farm.slot.name,
         budget=_budget(work, engine, voice, wanted.segments),
+        allowed=lambda: farm.refuse_revoked(voice),
         flight=lambda digests: farm.ledger.flight(ref, work.holder, digests),
         spoken=lambda spoken: work.spoken(_numbers(farm, spoken)),
     )
@@ -220,39 +238,51 @@ def _chunks(store: Store, key: str, attempt: str) -> list[bytes]:  # noqa: ARG00
 
 
 def items(work: Work) -> Outcome:
-    """Assemble a run of items, several at once, and write the record of it."""
+    """Assemble a run of items, and write the record of it.
+
+    One thread computes, for several would only fight for the interpreter; others fetch ahead of
+    it and store behind it.
+    """
     farm, ref = work.farm, work.ref
-    with (
-        tempfile.TemporaryDirectory(prefix="farm-items-") as name,
-        ThreadPoolExecutor(FETCHES) as fetching,
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
-        bench = _bench(work, Path(name), fetching)
-        records = list(pool.map(lambda item: _assemble(work, bench, *item), ref.items))
     # The whole key: after a restart, what an earlier attempt was still writing counts too.
     key = work.output_key(f"runs/{ref.items[0][0]:06d}.jsonl")
-    farm.store.put(key, _lines(records))
+    with (
+        tempfile.TemporaryDirectory(prefix="farm-items-") as name,
+        ThreadPoolExecutor(REQUESTS) as pool,
+        Outbox(farm.store, pool) as outbox,
+    ):
+        bench = _bench(work, Path(name), pool, outbox)
+        records = list(_assembled(work, bench))
+        outbox.put(key, _lines(records))
     seconds = round(sum(record.seconds for record in records), 1)
     return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, key)
 
 
-def _bench(work: Work, folder: Path, fetching: Executor) -> Bench:
+def _bench(work: Work, folder: Path, pool: Executor, outbox: Outbox) -> Bench:
     spec = work.spec
     failures = work.farm.ledger.failures(work.ref.job, 0, FAILURES)
     shelf = Shelf(
         store=work.farm.store,
         key=lambda segment: _segment_key(spec, segment),
-        pool=fetching,
+        pool=pool,
         failed=frozenset(row["digest"] for row in failures),
         all_failed=len(failures) < FAILURES,
     )
-    return Bench(spec, work.about, work.farm.store, shelf, work.output_key, folder)
+    return Bench(spec, work.about, shelf, outbox, work.output_key, folder)
 
 
-def _assemble(work: Work, bench: Bench, index: int, page: int) -> ItemRecord:
-    store, ref = work.farm.store, work.ref
-    item = _on_page(store, ref.job, ref.revision, page, work.claim.attempt)[index][0].item
-    return assemble(item, _passages(work, index, page), bench)
+def _assembled(work: Work, bench: Bench) -> Iterator[ItemRecord]:
+    """Assemble items page by page; the segments of the next are fetched meanwhile."""
+    places = sorted(work.ref.items, key=lambda place: place[::-1])
+    rows = bench.shelf.fetched(pair for place in places for pair in _passages(work, *place))
+    for place, (_, own) in zip(places, groupby(rows, lambda row: row.part.item), strict=True):
+        yield assemble(_item(work, *place), own, bench)
+
+
+def _item(work: Work, index: int, page: int) -> Item:
+    ref = work.ref
+    on_page = _on_page(work.farm.store, ref.job, ref.revision, page, work.claim.attempt)
+    return on_page[index][0].item
 
 
 def _segment_key(spec: Spec, segment: Segment) -> str:
@@ -271,7 +301,7 @@ def _passages(work: Work, index: int, first: int) -> Iterator[tuple[Passage, Par
         page += 1
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _on_page(
     store: Store,
     job: str,
@@ -279,9 +309,9 @@ def _on_page(
     page: int,
     attempt: str,  # noqa: ARG001
 ) -> dict[int, tuple[Passage, Part]]:
-    source = store.get(keys.plan(job, rev, "source", page)).splitlines()
-    score = store.get(keys.plan(job, rev, "pages", page)).splitlines()
-    pairs = zip(source, score, strict=True)
+    wanted = [keys.plan(job, rev, kind, page) for kind in ("source", "pages")]
+    source, score = _at_once(store.get, wanted)
+    pairs = zip(source.splitlines(), score.splitlines(), strict=True)
     both = [(from_json(Passage, line), from_json(Part, row)) for line, row in pairs]
     return {part.item: (passage, part) for passage, part in both}
 
@@ -289,17 +319,18 @@ def _on_page(
 def package(work: Work) -> Outcome:
     """Package a job, publish its manifest and close it."""
     farm, ref, spec = work.farm, work.ref, work.spec
-    head = from_json(Head, farm.store.get(keys.head(ref.job, ref.revision)))
-    records: list[ItemRecord] = []
-    for key in farm.ledger.runs(ref.job):
-        records += [from_json(ItemRecord, row) for row in farm.store.get(key).splitlines()]
+    wanted = [keys.head(ref.job, ref.revision), *farm.ledger.runs(ref.job)]
+    first, *runs = _at_once(farm.store.get, wanted)
+    head = from_json(Head, first)
+    records = [from_json(ItemRecord, row) for run in runs for row in run.splitlines()]
     records.sort(key=lambda record: record.index)
     if len(records) != head.items:
         raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
     with tempfile.TemporaryDirectory(prefix="farm-package-") as name:
         folder = Path(name)
+        failures = farm.ledger.failures(ref.job, 0, FAILURES)
         press = publishing.Press(
-            farm.store, spec, work.about, ref.revision, work.output_key, folder
+            farm.store, spec, work.about, ref.revision, work.output_key, folder, failures
         )
         path = folder / "manifest.json"
         press.manifest(records, press.package(records), path)

@@ -55,6 +55,8 @@ class Booth:
     """Padded characters a forward pass may hold; 1: one segment a pass."""
     flight: Callable[[Sequence[str]], None] = lambda _: None
     """Called with the digests of a forward pass, before it, and with none after the last."""
+    allowed: Callable[[], None] = lambda: None
+    """Called before the first forward pass, beside the first store requests; may raise."""
     spoken: Callable[[Spoken], None] = lambda _: None
     """Called after the last forward pass, while the last signals are still being stored."""
 
@@ -66,6 +68,7 @@ class Booth:
 
         Raises:
             Unavailable: the store or the device failed; nothing stored is lost.
+            FarmError: what `allowed` raises.
         """
         suspects = suspects or {}
         unique = {s.digest: s for s in chunk.segments}
@@ -75,7 +78,9 @@ class Booth:
         spoken = Spoken(segments=len(chunk.segments))
         errors: dict[str, str] = {}
         with ThreadPoolExecutor(REQUESTS) as pool:
+            allowed = pool.submit(self.allowed)
             present = {d: pool.submit(self.store.exists, self._key(d)) for d in unique}
+            allowed.result()
             puts: deque[Future[None]] = deque()
             for batch in batches:
                 missing = [s for s in batch if not present[s.digest].result()]

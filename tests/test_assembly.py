@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import tracemalloc
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farm import keys, planning
-from farm.assembly import HEAD_MS, TAIL_MS, Bench, ItemRecord, assemble, read_marks
+from farm import assembly, keys, planning
+from farm.assembly import HEAD_MS, TAIL_MS, UNSTORED, Bench, ItemRecord, Outbox, read_marks
 from farm.audio import Audio, flac, joining
 from farm.engines import load
 from farm.errors import StoreUnavailable
@@ -72,11 +72,18 @@ class Desk:
         return Bench(
             spec,
             About("The Book", "A. Writer"),
-            self.store,
             held,
+            Outbox(self.store, self.pool),
             lambda name: f"out/{attempt}/{name}",
             self.folder,
         )
+
+    def assemble(
+        self, item: Item, pairs: Iterable[tuple[Passage, Part]], bench: Bench
+    ) -> ItemRecord:
+        """Assemble an item, and wait until all of it is stored."""
+        with bench.outbox:
+            return assembly.assemble(item, bench.shelf.fetched(pairs), bench)
 
     def made(self, record: ItemRecord, kind: str) -> bytes:
         return self.store.get(record.files[kind].key)
@@ -104,7 +111,7 @@ def test_an_item_is_its_segments_and_pauses_between_head_and_tail(kind: Kind, de
     pairs = desk.plan(source, job)
     spoken = desk.speak(pairs)
     segments = pairs[0][1].segments
-    record = assemble(source, pairs, desk.bench(job))
+    record = desk.assemble(source, pairs, desk.bench(job))
     expected = sum(len(audio.samples) for audio in spoken)
     expected += sum(joining.count(s.pause_ms, RATE) for s in segments[:-1])
     expected += joining.count(HEAD_MS[kind], RATE) + joining.count(TAIL_MS[kind], RATE)
@@ -118,7 +125,7 @@ def test_the_samples_of_an_item_are_those_that_were_spoken(desk: Desk) -> None:
     job, source = spec(), item("One.")
     pairs = desk.plan(source, job)
     (audio,) = desk.speak(pairs)
-    found = samples(desk.made(assemble(source, pairs, desk.bench(job)), "wav"))
+    found = samples(desk.made(desk.assemble(source, pairs, desk.bench(job)), "wav"))
     assert np.abs(found / 32768 - joining.fade(audio.samples, RATE)).max() < 2 / 32768
 
 
@@ -127,8 +134,8 @@ def test_an_item_assembled_twice_is_the_same_in_every_byte(desk: Desk) -> None:
     job, source = spec("book", **output, loudness=-19.0), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    first = assemble(source, pairs, desk.bench(job, "a"))
-    second = assemble(source, pairs, desk.bench(job, "b"))
+    first = desk.assemble(source, pairs, desk.bench(job, "a"))
+    second = desk.assemble(source, pairs, desk.bench(job, "b"))
     kinds = {"wav", "flac", "mp3", "opus", "m4a", "marks", "srt", "vtt", "json"}
     assert set(first.files) == set(second.files) == kinds
     for kind in kinds:
@@ -141,7 +148,7 @@ def test_no_temporary_file_is_left(desk: Desk) -> None:
     job, source = spec("book"), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    assemble(source, pairs, desk.bench(job))
+    desk.assemble(source, pairs, desk.bench(job))
     assert list(desk.folder.iterdir()) == []
 
 
@@ -149,7 +156,7 @@ def test_files_say_their_size_digest_and_a_persons_name(desk: Desk) -> None:
     job, source = spec("book", format="flac"), replace(item(*WORDS), title="On/Off: «a»  \x00 b")
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    record = assemble(source, pairs, desk.bench(job))
+    record = desk.assemble(source, pairs, desk.bench(job))
     file = record.files["flac"]
     assert file.size == len(desk.made(record, "flac"))
     assert file.name == "04 On Off a b.flac"
@@ -160,7 +167,7 @@ def test_marks_rise_stay_inside_and_point_at_their_words(desk: Desk) -> None:
     job, source = spec("book"), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    record = assemble(source, pairs, desk.bench(job))
+    record = desk.assemble(source, pairs, desk.bench(job))
     marks = desk.marks(record)
     words = [mark for mark in marks if mark.type == "word"]
     sentences = [mark for mark in marks if mark.type == "sentence"]
@@ -184,7 +191,7 @@ def test_marks_begin_where_their_sound_does(desk: Desk) -> None:
     job, source = spec("book"), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    record = assemble(source, pairs, desk.bench(job))
+    record = desk.assemble(source, pairs, desk.bench(job))
     loud = np.abs(samples(desk.made(record, "wav")).astype(int)) > 0
     for mark in desk.marks(record):
         if mark.type == "sentence":
@@ -198,7 +205,7 @@ def test_a_batch_without_subtitles_has_no_marks(desk: Desk) -> None:
     job, source = spec("batch"), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    assert set(assemble(source, pairs, desk.bench(job)).files) == {"wav"}
+    assert set(desk.assemble(source, pairs, desk.bench(job)).files) == {"wav"}
 
 
 def test_an_item_on_several_pages_is_joined_in_order(desk: Desk) -> None:
@@ -206,8 +213,8 @@ def test_an_item_on_several_pages_is_joined_in_order(desk: Desk) -> None:
     whole, halves = item(*WORDS), [item(*WORDS).blocks[:1], item(*WORDS).blocks[1:]]
     pairs = [pair for half in halves for pair in desk.plan(replace(whole, blocks=half), job)]
     desk.speak(pairs)
-    apart = assemble(whole, iter(pairs), desk.bench(job, "a"))
-    together = assemble(whole, desk.plan(whole, job), desk.bench(job, "b"))
+    apart = desk.assemble(whole, iter(pairs), desk.bench(job, "a"))
+    together = desk.assemble(whole, desk.plan(whole, job), desk.bench(job, "b"))
     for kind in ("wav", "marks"):
         assert desk.made(apart, kind) == desk.made(together, kind)
 
@@ -219,7 +226,7 @@ def test_a_segment_that_is_gone_is_lost(desk: Desk) -> None:
     gone = pairs[0][1].segments[2]
     desk.store.delete(segment_key(gone))
     with pytest.raises(Lost, match=f"{gone.digest[:12]} is not in the store any more"):
-        assemble(source, pairs, desk.bench(job))
+        desk.assemble(source, pairs, desk.bench(job))
     assert list(desk.folder.iterdir()) == []
 
 
@@ -230,7 +237,7 @@ def test_a_damaged_segment_is_removed_so_that_it_is_spoken_again(desk: Desk) -> 
     key = segment_key(pairs[0][1].segments[1])
     desk.store.put(key, desk.store.get(key)[:-40])
     with pytest.raises(Lost, match="was damaged"):
-        assemble(source, pairs, desk.bench(job))
+        desk.assemble(source, pairs, desk.bench(job))
     assert not desk.store.exists(key)
 
 
@@ -241,7 +248,7 @@ def test_what_could_not_be_spoken_is_left_out_with_its_pause(desk: Desk) -> None
     segments = pairs[0][1].segments
     desk.store.delete(segment_key(segments[3]))
     failed = frozenset({segments[3].digest})
-    record = assemble(source, pairs, desk.bench(job, failed=failed))
+    record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
     expected = sum(len(audio.samples) for audio in spoken[:3])
     expected += sum(joining.count(s.pause_ms, RATE) for s in segments[:2])
     expected += joining.count(1500, RATE)
@@ -255,7 +262,7 @@ def test_beyond_what_the_ledger_remembers_a_missing_segment_counts_as_failed(des
     pairs = desk.plan(source, job)
     desk.speak(pairs)
     desk.store.delete(segment_key(pairs[0][1].segments[0]))
-    record = assemble(source, pairs, desk.bench(job, all_failed=False))
+    record = desk.assemble(source, pairs, desk.bench(job, all_failed=False))
     assert (record.segments, record.failed) == (4, 1)
 
 
@@ -263,7 +270,7 @@ def test_an_item_of_which_nothing_could_be_spoken_is_an_error(desk: Desk) -> Non
     job, source = spec("book"), item(*WORDS)
     pairs = desk.plan(source, job)
     failed = frozenset(segment.digest for segment in pairs[0][1].segments)
-    record = assemble(source, pairs, desk.bench(job, failed=failed))
+    record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
     assert record.error == "no segment could be spoken"
     assert (record.segments, record.failed, record.files) == (4, 4, {})
 
@@ -275,14 +282,14 @@ def test_a_passage_that_could_not_be_planned_is_missed_and_the_others_are_spoken
     (first,) = desk.plan(replace(source, blocks=source.blocks[:1]), job)
     desk.speak([first])
     missed = Passage(replace(source, blocks=source.blocks[1:]), 1, 2), Part(3, (), 1, 2, "no rules")
-    record = assemble(source, [first, missed, missed], desk.bench(job))
+    record = desk.assemble(source, [first, missed, missed], desk.bench(job))
     assert set(record.files) == {"wav"}
     assert (record.segments, record.failed, record.error) == (4, 2, "no rules")
 
 
 def test_an_item_that_could_not_be_planned_says_why(desk: Desk) -> None:
     source = item(*WORDS)
-    record = assemble(
+    record = desk.assemble(
         source, [(Passage(source), Part(3, (), error="no rules"))], desk.bench(spec())
     )
     assert (record.error, record.failed, record.files) == ("no rules", 1, {})
@@ -291,13 +298,13 @@ def test_an_item_that_could_not_be_planned_says_why(desk: Desk) -> None:
 @pytest.mark.parametrize("paragraphs", [(), ("* * *",), ("",)])
 def test_an_item_without_words_is_an_error(paragraphs: tuple[str, ...], desk: Desk) -> None:
     job, source = spec(), item(*paragraphs)
-    record = assemble(source, desk.plan(source, job), desk.bench(job))
+    record = desk.assemble(source, desk.plan(source, job), desk.bench(job))
     assert (record.error, record.files) == ("nothing to speak", {})
 
 
 def test_an_item_with_an_error_keeps_it(desk: Desk) -> None:
     source = item(error="line 4: not JSON")
-    record = assemble(source, [], desk.bench(spec()))
+    record = desk.assemble(source, [], desk.bench(spec()))
     assert (record.index, record.id, record.error) == (3, "line", "line 4: not JSON")
 
 
@@ -308,7 +315,7 @@ def test_an_item_is_brought_to_the_loudness_that_was_asked_for(desk: Desk) -> No
     found = {}
     for target in (-19.0, -25.0):
         job = spec(loudness=target)
-        record = assemble(source, pairs, desk.bench(job, str(-target)))
+        record = desk.assemble(source, pairs, desk.bench(job, str(-target)))
         found[target] = np.abs(samples(desk.made(record, "wav")).astype(int)).max()
     assert found[-19.0] / found[-25.0] == pytest.approx(10 ** (6 / 20), rel=0.01)
 
@@ -317,14 +324,14 @@ def test_a_lines_own_format_goes_before_the_jobs(desk: Desk) -> None:
     job, source = spec(formats=("mp3",)), item(*WORDS, format="flac")
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    assert set(assemble(source, pairs, desk.bench(job)).files) == {"flac", "mp3"}
+    assert set(desk.assemble(source, pairs, desk.bench(job)).files) == {"flac", "mp3"}
 
 
 def test_subtitles_are_of_the_words(desk: Desk) -> None:
     job, source = spec(subtitles=("srt", "json")), item(*WORDS)
     pairs = desk.plan(source, job)
     desk.speak(pairs)
-    record = assemble(source, pairs, desk.bench(job))
+    record = desk.assemble(source, pairs, desk.bench(job))
     assert "Once upon a time." in desk.made(record, "srt").decode()
     assert read_marks(desk.made(record, "json")) == desk.marks(record)
 
@@ -335,7 +342,7 @@ def test_a_failing_store_is_the_worlds_fault(desk: Desk) -> None:
     desk.speak(pairs)
     (desk.store.root / "out").write_text("in the way")
     with pytest.raises(StoreUnavailable):
-        assemble(source, pairs, desk.bench(job))
+        desk.assemble(source, pairs, desk.bench(job))
 
 
 def minutes(desk: Desk, job: Spec, count: int) -> int:
@@ -352,7 +359,7 @@ def minutes(desk: Desk, job: Spec, count: int) -> int:
 
     tracemalloc.start()
     try:
-        record = assemble(passage.item, pairs(), desk.bench(job, str(count)))
+        record = desk.assemble(passage.item, pairs(), desk.bench(job, str(count)))
         assert record.seconds >= count * 60
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -368,3 +375,29 @@ def test_memory_does_not_grow_with_the_length_of_an_item(
     short, long = minutes(desk, job, 3), minutes(desk, job, 20)
     assert long < 1.2 * short
     assert long < 20 * RATE * 60 * 4
+
+
+def test_an_outbox_has_stored_everything_when_it_is_left(desk: Desk) -> None:
+    path = desk.folder / "a"
+    path.write_bytes(b"file")
+    with Outbox(desk.store, desk.pool) as outbox:
+        for number in range(UNSTORED * 2):
+            outbox.put(f"out/{number}", b"data")
+        outbox.put_file("out/file", path)
+    assert len(list(desk.store.list("out/"))) == UNSTORED * 2 + 1
+    assert desk.store.get("out/file") == b"file"
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("after", [0, UNSTORED * 2])
+def test_an_outbox_raises_what_could_not_be_stored(desk: Desk, after: int) -> None:
+    desk.store.put("bad", b"in the way")
+
+    def work() -> None:
+        with Outbox(desk.store, desk.pool) as outbox:
+            outbox.put("bad/a", b"data")
+            for number in range(after):
+                outbox.put(f"out/{number}", b"data")
+
+    with pytest.raises(StoreUnavailable):
+        work()

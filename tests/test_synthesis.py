@@ -13,7 +13,7 @@ import pytest
 from farm import keys, planning
 from farm.audio import Audio, flac
 from farm.engines import Engine, load
-from farm.errors import OutOfMemory, StoreUnavailable
+from farm.errors import OutOfMemory, StoreUnavailable, UnknownVoice
 from farm.jobs import Chunk, Prosody, Segment, Voice
 from farm.storage import Store
 from farm.storage.local import LocalStore
@@ -325,3 +325,13 @@ def test_a_bug_in_an_engine_stops_the_chunk_and_keeps_what_was_stored(store: Loc
     with pytest.raises(RuntimeError, match="bug"):
         booth(engine, store).speak(chunk("One.", "Two."))
     assert store.exists(key("One."))
+
+
+def test_a_voice_that_may_not_be_used_speaks_nothing(engine: Watched, store: LocalStore) -> None:
+    def refuse() -> None:
+        raise UnknownVoice("it was revoked")
+
+    with pytest.raises(UnknownVoice, match="it was revoked"):
+        booth(engine, store, allowed=refuse).speak(chunk("One.", "Two."))
+    assert engine.passes == []
+    assert list(store.list("")) == []

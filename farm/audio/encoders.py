@@ -6,6 +6,7 @@ other codecs are FFmpeg's.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ class FfmpegEncoder(Encoder):
 
     def __init__(
         self,
-        path: Path,
+        target: Path | BinaryIO,
         format: Format,
         sample_rate: int,
         tags: Mapping[str, str],
@@ -65,7 +66,7 @@ class FfmpegEncoder(Encoder):
         self._rate = sample_rate
         self._pts = 0
         with ExitStack() as stack:
-            output = open_output(path, format.container, format.container_options)
+            output = open_output(target, format.container, format.container_options)
             self._container = stack.enter_context(output)
             self._stream = self._add_stream(tags)
             start(self._container, cover if format.cover else None)
@@ -104,11 +105,11 @@ class FfmpegEncoder(Encoder):
 
 
 class FlacEncoder(Encoder):
-    """libsndfile's FLAC frames, kept in a nameless file until the head with the tags is written."""
+    """libsndfile's FLAC frames, kept aside until the head with the tags is written before them."""
 
     def __init__(
         self,
-        path: Path,
+        target: Path | BinaryIO,
         format: Format,  # noqa: ARG002
         sample_rate: int,
         tags: Mapping[str, str],
@@ -118,8 +119,11 @@ class FlacEncoder(Encoder):
         super().__init__()
         self._comments = {FLAC_NAMES.get(name, name).upper(): tags[name] for name in tags}
         with ExitStack() as stack:
-            self._target = stack.enter_context(path.open("wb"))
-            frames = stack.enter_context(tempfile.TemporaryFile(dir=path.parent))
+            frames: BinaryIO = io.BytesIO()
+            if isinstance(target, Path):
+                frames = stack.enter_context(tempfile.TemporaryFile(dir=target.parent))
+                target = stack.enter_context(target.open("wb"))
+            self._target = target
             self._frames = _Kept(frames)
             self._file = stack.enter_context(flac.writing(self._frames, sample_rate))
             self.push(stack.pop_all())
@@ -181,10 +185,9 @@ class _Kept:
 
 @contextmanager
 def open_output(
-    path: Path, container: str, options: Mapping[str, str]
+    target: Path | BinaryIO, container: str, options: Mapping[str, str]
 ) -> Iterator[OutputContainer]:
     """Open a file for writing that will hold neither time nor version (`+bitexact`)."""
-    with av.open(
-        str(path), "w", format=container, options={"fflags": "+bitexact", **options}
-    ) as output:
+    file = str(target) if isinstance(target, Path) else target
+    with av.open(file, "w", format=container, options={"fflags": "+bitexact", **options}) as output:
         yield output

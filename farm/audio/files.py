@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import av
 import av.error
@@ -26,27 +26,34 @@ from farm.errors import InvalidInput, NotFound
 
 
 class Writer:
-    """Writes a mono signal, block by block, into a file that appears when it is closed."""
+    """Writes a mono signal, block by block, into a file that appears when it is closed.
+
+    Or into a file object that can be sought, where the format does not `reread` it.
+    """
 
     def __init__(
         self,
-        path: Path,
+        target: Path | BinaryIO,
         format: str,
         sample_rate: int,
         tags: Mapping[str, str] | None = None,
         cover: bytes | None = None,
+        bit_rate: int = 0,
     ) -> None:
-        """Begin a file beside `path`; leaving the `with` block by an error removes it.
+        """Begin a file beside the path; leaving the `with` block by an error removes it.
 
         `sample_rate` is that of the samples to come, resampled (soxr) where the codec needs it.
         `tags` are FFmpeg's names: title, artist, album, track, genre, date, comment. `cover` is
-        a JPEG or PNG; `wav`, `flac` and `opus` files carry none.
+        a JPEG or PNG; `wav`, `flac` and `opus` files carry none. `bit_rate` (bits per second) is
+        for formats that lose something; 0: the format's own.
 
         Raises:
             InvalidInput: no such format, or the cover is no picture.
             StoreUnavailable: the file cannot be written.
         """
         self.format = format_named(format)
+        if bit_rate and self.format.bit_rate:
+            self.format = replace(self.format, bit_rate=bit_rate)
         self.sample_rate = self.format.rate(sample_rate)
         self._resampler = (
             None
@@ -55,8 +62,9 @@ class Writer:
         )
         kind = FlacEncoder if self.format.codec == "flac" else FfmpegEncoder
         with ExitStack() as stack:
-            beside = stack.enter_context(replacing(path))
-            encoder = kind(beside, self.format, self.sample_rate, tags or {}, cover)
+            if isinstance(target, Path):
+                target = stack.enter_context(replacing(target))
+            encoder = kind(target, self.format, self.sample_rate, tags or {}, cover)
             self._encoder: Encoder = stack.enter_context(encoder)
             stack.push(self._flush)
             self._stack = stack.pop_all()

@@ -27,6 +27,8 @@ class Format:
     """Sample rates the codec takes, rising; empty: any."""
     cover: bool = False
     """Whether the file can carry a picture."""
+    rereads: bool = False
+    """Whether the muxer opens its file again at the end, so that it cannot be one in memory."""
     codec_options: Mapping[str, str] = field(default_factory=dict)
     container_options: Mapping[str, str] = field(default_factory=dict)
 
@@ -77,6 +79,7 @@ FORMATS: Mapping[str, Format] = {
         # Measured on speech: 2.5 times as fast as `twoloop`, and nearer to the original.
         codec_options={"aac_coder": "fast"},
         container_options={"movflags": "+faststart", "brand": "M4A "},
+        rereads=True,
     ),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -358,3 +359,14 @@ def test_every_format_says_what_it_is() -> None:
     assert {format.suffix for format in FORMATS.values()} == {f".{name}" for name in FORMATS}
     assert all(format.mime.startswith("audio/") for format in FORMATS.values())
     assert format_named("m4a") is FORMATS["m4a"]
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if not FORMATS[name].rereads])
+def test_a_file_in_memory_has_the_bytes_of_one_on_disk(tmp_path: Path, name: str) -> None:
+    memory, path = io.BytesIO(), tmp_path / "a"
+    signal = np.sin(np.arange(RATE, dtype=np.float32) / 20)
+    for target in (memory, path):
+        with Writer(target, name, RATE, TAGS) as writer:
+            writer.write(signal[:9_999])
+            writer.write(signal[9_999:])
+    assert memory.getvalue() == path.read_bytes()
