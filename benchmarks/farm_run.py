@@ -22,7 +22,12 @@ def running(home: Path, more: Mapping[str, str]) -> Iterator[dict[str, str]]:
     environment = {**os.environ, **more, "FARM_HOME": str(home)}
     home.mkdir(parents=True, exist_ok=True)
     with (home / "up.log").open("w") as log:
-        farm = subprocess.Popen([*_FARM, "up", "--api-port", "0", "--flower-port", "0"], env=environment, stdout=log, stderr=log)
+        farm = subprocess.Popen(
+            [*_FARM, "up", "--api-port", "0", "--flower-port", "0"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
     try:
         while not (home / "connection.json").exists():
             time.sleep(0.1)

@@ -23,7 +23,7 @@ from farm.ledger import Ref
 log = logging.getLogger(__name__)
 
 #: Items assembled in one task, by kind: a chapter by itself, lines by the dozen.
-RUN_SIZE = {"book": 1, "batch": 50, "speech": 1}
+RUN_SIZE = {"book": 1, "batch": 20, "speech": 1}
 
 #: Counters that a job's record shows.
 COUNTERS = [
