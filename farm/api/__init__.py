@@ -1,6 +1,8 @@
 """The job service: an API in three dialects (the farm's own, OpenAI's, Azure's), and a web page.
 
     create.py     the application: its routes, what it holds
+    openai/       OpenAI's dialect
+    azure/        Azure's batch synthesis
     callers.py    who asks: API keys, scopes, rate limits
     problems.py   the error tree as problem documents
     service.py    what all routes work with

@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 
-from anyio import to_thread
 from fastapi import FastAPI
 from pydantic import BaseModel
 
 from farm import __version__
 from farm.api import (
+    azure,
+    azure_records,
     downloads,
     events,
     health,
     hooks,
     jobs,
-    openai,
-    openai_batches,
-    openai_files,
+    listening,
     operating,
+    pages,
     problems,
 )
 from farm.api.bounds import Bounded
 from farm.api.callers import Headed
 from farm.api.describing import allowed, describe
+from farm.api.openai import batches, files, speech
 from farm.api.service import Service
 from farm.api.watching import Watch
 from farm.config import Settings
 from farm.farm import Farm
 
 #: Where errors have the form of another dialect.
-SHAPES = {f"/v1/{path}": openai.shape for path in ("audio", "models", "files", "batches")}
+SHAPES = {f"/v1/{path}": speech.shape for path in ("audio", "models", "files", "batches")}
+SHAPES["/texttospeech/"] = azure.shape
 #: And what that form is.
 ERRORS: dict[str, type[BaseModel]] = {
-    f"/v1/{path}": openai.Error for path in ("audio", "models", "files", "batches")
+    f"/v1/{path}": speech.Error for path in ("audio", "models", "files", "batches")
 }
+ERRORS["/texttospeech/"] = azure_records.AzureError
 
 
 @asynccontextmanager
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     yield
-    await to_thread.run_sync(app.state.watch.close)
+    await asyncio.to_thread(app.state.watch.close)
 
 
 def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     """Return the API of a farm: of this hold on one, or of the settings' own."""
-    app = FastAPI(
-        title="farm", version=__version__, docs_url="/docs", redoc_url=None, lifespan=_life
-    )
+    app = FastAPI(title="farm", version=__version__, docs_url=None, redoc_url=None, lifespan=_life)
     app.state.service = held = Service(settings, farm)
     app.state.probes = health.Probes(settings, held.farm)
     app.state.watch = Watch(held.farm.ledger)
@@ -60,9 +62,11 @@ def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     app.include_router(operating.router)
     app.include_router(events.router)
     app.include_router(jobs.router)
+    app.include_router(listening.router)
     app.include_router(downloads.router)
+    app.include_router(pages.router)
     app.include_router(hooks.router)
-    for dialect in (openai, openai_files, openai_batches):
+    for dialect in (speech, files, batches, azure):
         app.include_router(dialect.router)
     app.openapi = lru_cache(lambda: describe(app, ERRORS))  # type: ignore[method-assign]
     return app

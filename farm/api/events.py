@@ -14,12 +14,12 @@ gets 204, which tells an EventSource to stop asking.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
-from anyio import CapacityLimiter, sleep, to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -33,8 +33,6 @@ from farm.jobs import Spec, State
 from farm.ledger import parse
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-T = TypeVar("T")
 
 #: Seconds of silence after which a comment keeps the connection, and its middlemen, awake.
 HEARTBEAT_S = 15.0
@@ -89,7 +87,7 @@ class Stream:
         """Whether the client has been sent a terminal state, and nothing since."""
         return self._ended
 
-    async def run(self, first: list[Event], readers: CapacityLimiter) -> AsyncIterator[bytes]:
+    async def run(self, first: list[Event]) -> AsyncIterator[bytes]:
         """Yield the stream, after what the client lacked when it came."""
         yield f"retry: {RETRY_MS}\n\n".encode()
         for event in first:
@@ -99,7 +97,7 @@ class Stream:
         with self._watch.watched(self._spec.id, self.last) as told:
             while not (self.ended() or told.over):
                 try:
-                    events = await self._next(told, readers)
+                    events = await self._next(told)
                 except NotFound:
                     return
                 for event in events:
@@ -107,19 +105,19 @@ class Stream:
                 if not events:
                     yield _HEARTBEAT
 
-    async def _next(self, told: Subscription, readers: CapacityLimiter) -> list[Event]:
+    async def _next(self, told: Subscription) -> list[Event]:
         """Return what the client is to be sent next; nothing where that took too long."""
         found = await told.events(HEARTBEAT_S)
         if found:
             return self._noted([event for event in found if self._new(event)])
         # Some are missing; or it was silent for long, because Redis has forgotten the job?
-        if told.over or (found is not None and await _thread(self._known, readers)):
+        if told.over or (found is not None and await self._watch.read(self._known)):
             return []
         try:
-            return await _thread(self.missed, readers)
+            return await self._watch.read(self.missed)
         except Unavailable:
             told.tell(lost=True)
-            await sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
             return []
 
     def _new(self, event: Event) -> bool:
@@ -130,10 +128,6 @@ class Stream:
             return self._ledger.knows(self._spec.id)
         except Unavailable:
             return True  # the watch tells when it is back
-
-
-async def _thread(act: Callable[[], T], readers: CapacityLimiter) -> T:
-    return await to_thread.run_sync(act, limiter=readers)
 
 
 def written(event: Event) -> bytes:
@@ -185,4 +179,4 @@ def events(
     first = stream.missed()
     if not first and stream.terminal():
         return Response(status_code=204)
-    return Events(stream.run(first, watch.readers), headers=_HEADERS)
+    return Events(stream.run(first), headers=_HEADERS)

@@ -8,11 +8,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from farm.api.callers import Admin, Held
-from farm.api.problems import ANSWERS
 from farm.batching import CHUNK_COMPUTE_S
 from farm.ledger import Lane, Ledger, Roster, queue
 
-router = APIRouter(prefix="/v1", tags=["operating"], responses=ANSWERS)
+router = APIRouter(prefix="/v1", tags=["operating"])
 
 Count = Annotated[int, Field(ge=0)]
 

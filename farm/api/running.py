@@ -51,5 +51,5 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams of events: their clients come back to the next server."""
-        self._app.state.watch.close()
+        self._app.state.watch.end()
         await super().shutdown(sockets)

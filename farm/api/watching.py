@@ -6,17 +6,18 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
-
-from anyio import CapacityLimiter
+from typing import Any, TypeVar
 
 from farm.errors import Unavailable
 from farm.ledger import Ledger
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Milliseconds that one read waits for something to happen: how long a job that nobody watched
 #: before may wait to be read, too.
@@ -100,8 +101,7 @@ class Watch:
         self._after: dict[str, str] = {}
         self._thread: threading.Thread | None = None
         self._over = False
-        self.readers = CapacityLimiter(READERS)
-        """Of the threads in which those who watch may read."""
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="events")
 
     @contextmanager
     def watched(self, job: str, after: str) -> Iterator[Subscription]:
@@ -116,13 +116,25 @@ class Watch:
         finally:
             self._leave(subscription)
 
-    def close(self) -> None:
-        """Tell all who watch that there will be no more."""
+    async def read(self, act: Callable[[], T]) -> T:
+        """Do something that blocks, in one of the few threads of all who watch."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, act)
+
+    def end(self) -> None:
+        """Tell all who watch that there will be no more, and read no more."""
         with self._lock:
             self._over = True
             told = [each for group in self._watchers.values() for each in group]
         for each in told:
             each.tell(over=True)
+
+    def close(self) -> None:
+        """End, and wait until nothing is read any more."""
+        self.end()
+        thread = self._thread
+        if thread is not None:
+            thread.join(2 * ROUND_MS / 1000)
+        self._readers.shutdown(wait=False)
 
     def _enter(self, subscription: Subscription, after: str) -> None:
         with self._lock:
@@ -130,7 +142,7 @@ class Watch:
             self._watchers.setdefault(subscription.job, set()).add(subscription)
             # Others are further on already: what is between, this one has to read by itself.
             self._after.setdefault(subscription.job, after)
-            if self._thread is None:
+            if self._thread is None and not self._over:
                 self._thread = threading.Thread(target=self._read, daemon=True, name="events")
                 self._thread.start()
 
@@ -159,9 +171,10 @@ class Watch:
 
     def _wanted(self) -> dict[str, str]:
         with self._lock:
-            if not self._after:
+            wanted = {} if self._over else dict(self._after)
+            if not wanted:
                 self._thread = None
-            return dict(self._after)
+            return wanted
 
     def _tell(self, rows: Iterable[tuple[str, str, str, Any]], *, lost: bool) -> None:
         """Hand over what was read; after an outage everybody is told that some may be lost."""

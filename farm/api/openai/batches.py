@@ -15,10 +15,10 @@ from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from farm import contents, lifecycle
-from farm.api import openai_requests, openai_results
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
-from farm.api.openai_files import data_key, known
+from farm.api.openai import requests, results
+from farm.api.openai.files import data_key, known
 from farm.api.problems import Problem
 from farm.api.service import Service
 from farm.jobs import Output, Spec, State
@@ -71,7 +71,7 @@ class Batch(BaseModel):
 
     id: str
     object: Literal["batch"] = "batch"
-    endpoint: str = openai_requests.URL
+    endpoint: str = requests.URL
     input_file_id: str
     completion_window: Literal["24h"] = "24h"
     status: str
@@ -107,15 +107,15 @@ def create(body: NewBatch, held: Held, caller: Submitter) -> Batch:
     if file.bytes > BYTES:
         raise Problem(413, "too-large", f"{file.bytes} bytes: a batch has {BYTES} at most")
     with tempfile.TemporaryDirectory(prefix="farm-batch-") as folder:
-        requests, lines = Path(folder) / "requests", Path(folder) / "lines"
-        held.farm.store.get_file(data_key(caller.owner, file.id), requests)
-        with requests.open("rb") as source, lines.open("wb") as target:
-            target.writelines(openai_requests.lines(source))
-        labels = {openai_results.LABEL: file.id, **(body.metadata or {})}
+        asked, lines = Path(folder) / "requests", Path(folder) / "lines"
+        held.farm.store.get_file(data_key(caller.owner, file.id), asked)
+        with asked.open("rb") as source, lines.open("wb") as target:
+            target.writelines(requests.lines(source))
+        labels = {results.LABEL: file.id, **(body.metadata or {})}
         wish = Wish("batch", output=Output("mp3"), labels=labels, deadline_s=WINDOW_S)
         wanted = draft(held, caller.owner, wish, lines)
         job = inside(caller.owner, name)
-        held.farm.store.put_file(openai_results.requests_key(job), requests)
+        held.farm.store.put_file(results.requests_key(job), asked)
         spec, _ = accept(held.farm, wanted, caller.owner, caller.key, name)
     return _batch(held, spec)
 
@@ -125,18 +125,18 @@ def _batch(held: Service, spec: Spec) -> Batch:
     state, name = State(record["state"]), outside(spec.id)
     status = STATUSES[state]
     total = record.get("items_total", 0)
-    lost = openai_results.lost(held, spec) if state.terminal else min(record["failed"], total)
+    lost = results.lost(held, spec) if state.terminal else min(record["failed"], total)
     ended = int(record["ended"]) if record.get("ended") else None
     over = state is State.COMPLETED or state is State.FAILED
     labels = dict(spec.labels)
-    file = labels.pop(openai_results.LABEL)
+    file = labels.pop(results.LABEL)
     at: dict[str, Any] = {f"{status}_at": ended} if state.terminal else {}
     return Batch(
         id=name,
         input_file_id=file,
         status=status,
-        output_file_id=openai_results.output_id(name) if over else None,
-        error_file_id=openai_results.error_id(name) if over and lost else None,
+        output_file_id=results.output_id(name) if over else None,
+        error_file_id=results.error_id(name) if over and lost else None,
         created_at=int(spec.created),
         in_progress_at=int(record["begun"]) if record.get("begun") else None,
         expires_at=int(spec.created) + WINDOW_S,
@@ -157,7 +157,7 @@ def show(name: BatchId, held: Held, caller: Reader) -> Batch:
 
 def _spec(held: Service, owner: str, name: str) -> Spec:
     spec = held.job(owner, name)
-    if openai_results.LABEL not in spec.labels:
+    if results.LABEL not in spec.labels:
         raise Problem(404, "not-found", f"no batch {name!r}")
     return spec
 
@@ -176,7 +176,7 @@ def list_batches(
         caller.owner,
         limit,
         cursor,
-        lambda row: openai_results.LABEL in row.get("labels", {}),
+        lambda row: results.LABEL in row.get("labels", {}),
     )
     shown = [_batch(held, held.farm.spec(row["job"])) for row in rows]
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)

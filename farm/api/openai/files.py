@@ -16,9 +16,9 @@ from fastapi import APIRouter, File, Form, Path, Query, UploadFile
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
-from farm.api import openai_results
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.downloads import mime
+from farm.api.openai import results
 from farm.api.service import Service
 from farm.api.uploads import on_disk
 from farm.errors import NotFound
@@ -119,7 +119,7 @@ def list_files(
 @router.get("/{id}")
 def show(id: FileId, held: Held, caller: Reader) -> FileObject:
     """Show what is known of a file."""
-    made = openai_results.find(held, caller, id)
+    made = results.find(held, caller, id)
     if made is not None:
         return FileObject(
             id=id,
@@ -145,7 +145,7 @@ def known(held: Service, owner: str, id: str) -> FileObject:
 @router.get("/{id}/content", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def content(id: FileId, held: Held, caller: Reader) -> StreamingResponse:
     """Fetch a file."""
-    made = openai_results.find(held, caller, id)
+    made = results.find(held, caller, id)
     if made is not None:
         return StreamingResponse(made.blocks(), media_type=mime(made.name))
     file = known(held, caller.owner, id)

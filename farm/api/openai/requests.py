@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from farm.api.openai import Speech
+from farm.api.openai.speech import Speech
 from farm.errors import InvalidInput
 
 #: Lines of a batch.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from farm import contents, keys, lifecycle
-from farm.api import openai_requests
 from farm.api.callers import Caller
+from farm.api.openai import requests
 from farm.api.service import Service
 from farm.errors import NotFound
 from farm.jobs import Spec
@@ -107,7 +107,7 @@ def _sound(item: dict[str, Any]) -> dict[str, Any] | None:
 
 def _spoken(held: Service, spec: Spec, items: list[dict[str, Any]]) -> Iterator[bytes]:
     name = spec.id.rpartition("~")[2]
-    for request, item in zip(requests(held, spec.id), items, strict=True):
+    for request, item in zip(_requests(held, spec.id), items, strict=True):
         file = _sound(item)
         if file is not None and not item.get("failed"):
             body = {
@@ -127,7 +127,7 @@ def _failed(held: Service, spec: Spec, items: list[dict[str, Any]]) -> Iterator[
     reasons: dict[int, str] = {}
     for row in lifecycle.failures(held.farm, spec.id):
         reasons.setdefault(row["item"], row["error"])
-    for request, item in zip(requests(held, spec.id), items, strict=True):
+    for request, item in zip(_requests(held, spec.id), items, strict=True):
         if _lost(item):
             told = request.error or item.get("error") or reasons.get(item["index"], "not spoken")
             error = {"code": "not_spoken", "message": told}
@@ -151,7 +151,6 @@ def _line(id: str, custom_id: str, response: object, error: object) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode()
 
 
-def requests(held: Service, job: str) -> Iterator[openai_requests.Request]:
-    """Yield a batch's lines as its client wrote them."""
+def _requests(held: Service, job: str) -> Iterator[requests.Request]:
     with held.farm.store.open(requests_key(job)) as stream:
-        yield from (openai_requests.read(line) for line in stream if line.strip())
+        yield from (requests.read(line) for line in stream if line.strip())
