@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import yaml
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -32,10 +33,14 @@ class Settings(BaseSettings):
     """Farms that share a store touch only the jobs that carry their id."""
     broker_url: SecretStr = SecretStr("")
     """Redis (`redis://`, `rediss://`, `unix://`); empty: an embedded farm with its own."""
+    broker_password_file: str = ""
+    """File of Redis's password, where `broker_url` has none."""
     store_url: str = ""
     """`file:///folder` or `s3://bucket/prefix`; empty: `store` in the home folder."""
     s3_endpoint_url: str = ""
     """Address of an S3 server other than Amazon's; credentials as boto3 finds them."""
+    s3_public_url: str = ""
+    """Where clients reach that server; empty: at the same address as the farm."""
     s3_region: str = "us-east-1"
     """Region of the bucket."""
     voices: list[Path] = Field(default_factory=list)
@@ -79,6 +84,25 @@ class Settings(BaseSettings):
         """Arguments before the environment before the file."""
         file = YamlConfigSettingsSource(settings_cls, yaml_file=_config_file())
         return init_settings, env_settings, file
+
+    @model_validator(mode="after")
+    def _with_password(self) -> Settings:
+        """Put the password of its file into the broker's URL."""
+        url, path = urlsplit(self.broker_url.get_secret_value()), self.broker_password_file
+        if not path or not url.scheme or url.password:
+            return self
+        try:
+            password = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InvalidInput(
+                f"setting 'broker_password_file': cannot read {path!r}: {error.strerror}"
+            ) from error
+        if not password:
+            raise InvalidInput(f"setting 'broker_password_file': {path!r} is empty")
+        host = url.netloc.rpartition("@")[2]
+        netloc = f"{url.username or ''}:{quote(password, safe='')}@{host}"
+        self.broker_url = SecretStr(url._replace(netloc=netloc).geturl())
+        return self
 
     @property
     def device(self) -> str:

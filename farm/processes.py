@@ -55,6 +55,8 @@ class Child:
     started: float = 0.0
     restarts: int = 0
     not_before: float = 0.0
+    inherits: tuple[int, ...] = ()
+    """Descriptors that stay open in the process, such as a port's: it outlives the process."""
 
     def keep(self, environment: dict[str, str]) -> None:
         """Start the process if it is not running and its pause is over."""
@@ -75,6 +77,7 @@ class Child:
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
+                    pass_fds=self.inherits,
                     preexec_fn=die_with_parent,
                 )
 

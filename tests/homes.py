@@ -57,6 +57,8 @@ class Home:
             **environment,
         }
         self.commands: list[subprocess.Popen[str]] = []
+        self.said: list[str] = []
+        """What a farm printed at its start."""
         voices = self.home / "voices"
         voices.mkdir(parents=True)
         (voices / "slow.yaml").write_text(VOICE.format(cost=cost))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import redis
+import urllib3
 
-from farm.embedded import FIRST_FAMILY, _families
+from farm.embedded.supervisor import FIRST_FAMILY, _families
 from farm.ledger import Ledger
 from tests.homes import Home, book_text, ended, home, kill, until
 
@@ -22,14 +26,113 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A farm that runs until it is told to stop, and has spoken once."""
     with home(tmp_path_factory.mktemp("up")) as farm:
         up = farm.start("up")
+        assert up.stdout is not None
+        farm.said = [up.stdout.readline() for _ in range(4)]
         said = farm.run("say", "Good morning.", "-o", "first.wav")
         assert said.returncode == 0, said.stderr
         yield farm
         up.send_signal(signal.SIGINT)
         stopped = ended(up)
         assert stopped.returncode == 0, stopped.stderr
-        assert "Ctrl-C stops it" in stopped.stdout
+        assert stopped.stdout == ""
         assert farm.gone()
+
+
+def connection(farm: Home) -> dict[str, str]:
+    found: dict[str, str] = json.loads((farm.home / "connection.json").read_text())
+    return found
+
+
+def api_key(farm: Home) -> str:
+    return farm.said[2].split()[-1]
+
+
+def test_what_a_person_needs_is_printed_at_the_start(running: Home) -> None:
+    urls = connection(running)
+    assert running.said == [
+        f"the farm runs in {running.home}; Ctrl-C stops it\n",
+        f"web page: {urls['api_url']}/\n",
+        f"API key: {api_key(running)}\n",
+        f"Flower: {urls['flower_url']} (user farm, password in "
+        f"{running.home / 'flower-password'})\n",
+    ]
+    assert re.fullmatch(r"farm_[0-9a-f]{8}_[\w-]{32}", api_key(running))
+
+
+def test_the_api_of_a_farm_knows_the_key_that_was_printed_and_no_other(running: Home) -> None:
+    url = connection(running)["api_url"] + "/v1/workers"
+    assert urllib3.request("GET", url).status == 401
+    headers = {"X-API-Key": api_key(running)}
+    answer = urllib3.request("GET", url, headers=headers)
+    assert answer.status == 200
+    workers = {worker["family"]: worker for worker in answer.json()["data"]}
+    assert {"cpu", "tone"} <= workers.keys()
+    assert workers["tone"]["slots"] == ["cpu", "cpu"]
+
+    def told() -> set[str]:
+        found = urllib3.request("GET", url, headers=headers).json()["data"]
+        children = [c for worker in found for c in worker["children"]]
+        return {voice for child in children for voice in child["voices"]}
+
+    until(lambda: told() == {"slow"})
+
+
+def test_a_whole_farm_is_ready(running: Home) -> None:
+    url = connection(running)["api_url"] + "/readyz"
+    until(lambda: urllib3.request("GET", url).status == 200)
+
+
+def test_an_api_that_dies_is_started_again_at_its_port_and_refuses_nobody(running: Home) -> None:
+    url, before = connection(running)["api_url"], running.child("api")
+    kill(before)
+    until(lambda: not before.is_running() or before.status() == psutil.STATUS_ZOMBIE)
+    with urllib3.PoolManager() as fresh:  # without a connection to the one that died
+        answer = fresh.request("GET", f"{url}/healthz", retries=False, timeout=60)
+        assert answer.status == 200
+    assert replaced(running, ("api",), before.pid)
+
+
+def test_the_key_is_in_no_file_and_no_password_in_a_command_line(running: Home) -> None:
+    key, flower = api_key(running), running.home / "flower-password"
+    assert stat.S_IMODE(flower.stat().st_mode) == 0o600
+    files = [path for path in running.home.rglob("*") if path.is_file()]
+    assert not [path for path in files if key.encode() in path.read_bytes()]
+    password = flower.read_text()
+    assert len(password) >= 32
+    assert not [p for p in files if p != flower and password.encode() in p.read_bytes()]
+    lines = [" ".join(process.cmdline()) for process in running.processes()]
+    assert not [line for line in lines if password in line or key in line]
+
+
+def test_flower_shows_job_voice_items_slot_and_seconds_to_whoever_has_the_password(
+    running: Home,
+) -> None:
+    url = connection(running)["flower_url"]
+    password = (running.home / "flower-password").read_text()
+    for wrong in ({}, urllib3.make_headers(basic_auth="farm:wrong")):
+        for path in ("/api/tasks", "/api/workers", "/"):
+            assert urllib3.request("GET", url + path, headers=wrong).status == 401
+    headers = urllib3.make_headers(basic_auth=f"farm:{password}")
+
+    def tasks() -> dict[str, Any]:
+        # What was done before Flower listened it does not know.
+        said = running.run("say", "Good night.", "-o", "shown.wav")
+        assert said.returncode == 0, said.stderr
+        found = urllib3.request("GET", f"{url}/api/tasks", headers=headers).json().values()
+        return {t["name"]: t for t in found if t["state"] == "SUCCESS"}
+
+    found = until(lambda: (t := tasks()).keys() >= {"farm.read", "farm.synthesize"} and t)
+    spoken = found["farm.synthesize"]  # type: ignore[index]
+    assert re.fullmatch(r"job speech-\w+: slow, item 0", spoken["kwargs"]), spoken["kwargs"]
+    assert spoken["result"].startswith("{'device': 'cpu', 'audio_s': "), spoken["result"]
+    assert "'compute_s': " in spoken["result"]
+    workers = urllib3.request("GET", f"{url}/api/workers?refresh=1", headers=headers).json()
+    assert {name.partition("-")[0] for name in workers} >= {"cpu", "tone"}
+    broker = urllib3.request("GET", f"{url}/broker", headers=headers)
+    assert broker.status == 200
+    assert b"tts.tone" in broker.data
+    secret = connection(running)["broker_url"].split("@")[0].split(":")[-1]
+    assert secret.encode() not in broker.data
 
 
 def replaced(farm: Home, name: tuple[str, ...], pid: int) -> bool:
@@ -47,6 +150,40 @@ def test_a_command_joins_the_farm_that_runs(running: Home) -> None:
     assert (running.folder / "second.wav").stat().st_size > 10_000
     assert running.find("supervise") == []
     assert running.supervisor().pid == before
+
+
+def test_a_command_s_own_farm_has_neither_api_nor_flower(tmp_path: Path) -> None:
+    with home(tmp_path, cost=0.2) as farm:
+        said = farm.start("say", "Good morning to you all.", "-o", "first.wav")
+        boss = farm.supervisor()
+        assert connection(farm).keys() == {"broker_url", "store_url", "pid"}
+        until(lambda: len(boss.children()) >= 4)
+        assert not farm.find("api")
+        assert not farm.find("flower")
+        assert ended(said).returncode == 0
+        assert not (farm.home / "keys.json").exists()
+        assert farm.gone()
+
+
+def test_ports_that_are_taken_or_not_wanted_are_no_trouble(tmp_path: Path) -> None:
+    with home(tmp_path) as farm, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        up = farm.start("up", "--api-port", port, "--flower-port", "0", "--json")
+        until((farm.home / "connection.json").exists)
+        found = connection(farm)
+        assert urllib3.util.parse_url(found["api_url"]).port != int(port)
+        assert "flower_url" not in found
+        until(lambda: farm.find("api"))
+        assert urllib3.request("GET", f"{found['api_url']}/healthz").status == 200
+        up.send_signal(signal.SIGINT)
+        told = json.loads(ended(up).stdout)
+        assert told["api_url"] == found["api_url"]
+        assert told["api_key"].startswith("farm_")
+        second = farm.start("up", "--api-port", "0", "--flower-port", "0", "--json")
+        until((farm.home / "connection.json").exists)
+        second.send_signal(signal.SIGINT)
+        assert json.loads(ended(second).stdout).keys() == {"home", "store", "pid"}
+        assert farm.gone()
 
 
 def test_a_second_farm_in_the_same_home_is_refused(running: Home) -> None:

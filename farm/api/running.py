@@ -9,6 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from farm.api.create import create_app
+from farm.api.nearby import Nearby
 from farm.config import Settings
 from farm.errors import InvalidInput
 from farm.serving import ports
@@ -23,11 +24,14 @@ def serve(settings: Settings, host: str, port: int, fd: int, ready: Callable[[st
     app = create_app(settings)
     with socket.socket(fileno=fd) if fd >= 0 else ports.listen(host, port) as taken:
         # Asked of the object that the routes ask, too: should the file vanish, it is no excuse.
-        if app.state.service.keys.empty and not ports.on_loopback(taken):
+        keys = app.state.service.keys
+        if keys.empty and not ports.on_loopback(taken):
             raise InvalidInput(
                 f"there are no API keys, so the API may listen at loopback only, not at {host!r}: "
                 "make one with `farm keys add`, or leave --host out"
             )
+        if keys.empty:
+            app.add_middleware(Nearby, open=lambda: keys.empty)
         ready(ports.url(taken))
         Server(app).run(sockets=[taken])
 

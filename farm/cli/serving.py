@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from farm import serving, voices
+from farm.cli.ending import end_well
 from farm.cli.trying import loaded
 from farm.config import Settings, read_settings
 from farm.errors import UnknownVoice
@@ -78,14 +78,8 @@ def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) ->
 
 
 def _serve(files: Sequence[VoiceFile], options: Options) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+    end_well()
     names = ", ".join(file.id for file in files)
     with ExitStack() as stack:
         loaders = [partial(stack.enter_context, loaded(file, options.device)) for file in files]
         serving.serve(options, loaders, lambda url: typer.echo(f"serving {names} at {url}"))
-
-
-def _end(*_: object) -> None:
-    """End well: before the server runs, and when it has stopped and raises the signal again."""
-    raise SystemExit(0)

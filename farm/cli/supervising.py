@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import typer
 
+from farm import api
+from farm.access import LOCAL, SCOPES, KeyFile
 from farm.cli.ending import until_told
 from farm.cli.printing import JsonOption, print_json
-from farm.config import read_settings
+from farm.config import FLOWER_USER, Settings, read_settings
 from farm.embedded import Supervisor
 from farm.errors import Conflict
 
@@ -19,19 +22,49 @@ def register(app: typer.Typer) -> None:
     app.command(hidden=True)(supervise)
 
 
-def up(json: JsonOption = False) -> None:
-    """Run an embedded farm here until Ctrl-C."""
+def up(
+    api_port: Annotated[int, typer.Option(help="Port of the API; 0: no API.")] = 8000,
+    flower_port: Annotated[int, typer.Option(help="Port of Flower; 0: no Flower.")] = 5555,
+    json: JsonOption = False,
+) -> None:
+    """Run an embedded farm here until Ctrl-C, with its API, web page and Flower.
+
+    Where a port is taken, a free one is used.
+    """
     settings = read_settings()
-    supervisor = Supervisor(settings, stay=True, over=until_told())
+    if api_port and not api.installed():
+        typer.echo("farm: no API and no web page: install the extra 'farm[api]'", err=True)
+        api_port = 0
+    supervisor = Supervisor(settings, True, until_told(), api_port, flower_port)
 
     def ready() -> None:
+        key = _first_key(settings) if api_port else ""
         if json:
-            print_json({"home": str(supervisor.home), "store": settings.store, "pid": os.getpid()})
+            told = {"home": str(supervisor.home), "store": settings.store, "pid": os.getpid()}
+            print_json({**told, **supervisor.urls, **({"api_key": key} if key else {})})
         else:
-            typer.echo(f"the farm runs in {supervisor.home}; Ctrl-C stops it")
+            typer.echo("\n".join(_said(supervisor, settings, key)))
 
     if not supervisor.run(ready):
         raise Conflict(f"a farm runs in {supervisor.home} already; commands will join it")
+
+
+def _first_key(settings: Settings) -> str:
+    """Make a key where there never was one, so that the API is nobody's who only reaches it."""
+    keys = KeyFile(settings.keys_path)
+    return keys.add(LOCAL, SCOPES, label="farm up")[1] if keys.empty else ""
+
+
+def _said(supervisor: Supervisor, settings: Settings, key: str) -> list[str]:
+    lines = [f"the farm runs in {supervisor.home}; Ctrl-C stops it"]
+    if url := supervisor.urls.get("api_url"):
+        lines.append(f"web page: {url}/")
+    if key:
+        lines.append(f"API key: {key}")
+    if url := supervisor.urls.get("flower_url"):
+        path = settings.flower_password_path.absolute()
+        lines.append(f"Flower: {url} (user {FLOWER_USER}, password in {path})")
+    return lines
 
 
 def supervise() -> None:

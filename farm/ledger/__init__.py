@@ -3,5 +3,17 @@
 from farm.ledger.ledger import LOST_S, Claim, Ledger
 from farm.ledger.limits import Limits, Verdict
 from farm.ledger.refs import Ref, parse, queue
+from farm.ledger.roster import Lane, Roster
 
-__all__ = ["LOST_S", "Claim", "Ledger", "Limits", "Ref", "Verdict", "parse", "queue"]
+__all__ = [
+    "LOST_S",
+    "Claim",
+    "Lane",
+    "Ledger",
+    "Limits",
+    "Ref",
+    "Roster",
+    "Verdict",
+    "parse",
+    "queue",
+]

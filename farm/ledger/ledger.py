@@ -158,15 +158,32 @@ class Ledger:
         The stream is bounded: whoever goes on from an id that it no longer holds (`remembers`)
         must take a snapshot (`job`) first. A wait is cut to 5 s.
         """
+        return [event[1:] for event in self.events_of({job: after}, wait_ms, count=None)]
+
+    def events_of(
+        self, after: Mapping[str, str], wait_ms: int = 0, count: int | None = 100
+    ) -> list[tuple[str, str, str, Any]]:
+        """Return events (job, id, type, data) of several jobs, each after its id, as `events`.
+
+        Of each job `count` at most.
+        """
+        streams = {self._key("events", job): id_ for job, id_ in after.items()}
+        begins = len(self._key("events", ""))
         with mapped_errors():
             reply = self._redis.xread(
-                {self._key("events", job): after}, block=min(wait_ms, EVENTS_WAIT_MS) or None
+                streams, count=count, block=min(wait_ms, EVENTS_WAIT_MS) or None
             )
         return [
-            (id_, entry["type"], json.loads(entry["data"]))
-            for _, entries in reply or []
+            (stream[begins:], id_, entry["type"], json.loads(entry["data"]))
+            for stream, entries in reply or []
             for id_, entry in entries
         ]
+
+    def newest(self, job: str) -> str:
+        """Return the id of a job's newest event; `0-0`, which comes before all, if it has none."""
+        with mapped_errors():
+            found = self._redis.xrevrange(self._key("events", job), count=1)
+        return str(found[0][0]) if found else "0-0"
 
     def remembers(self, job: str, event: str) -> bool:
         """Whether the events after this one are all still there."""
@@ -284,6 +301,11 @@ class Ledger:
     def lock(self, holder: str, seconds: int) -> bool:
         """Take or keep the control process's lock."""
         return bool(self._step("lock", holder, seconds))
+
+    def controlled(self) -> bool:
+        """Whether a control process holds the lock."""
+        with mapped_errors():
+            return bool(self._redis.exists(self._key("control")))
 
     def beat(self, family: str, worker: str, slots: int) -> None:
         """Say that a worker with so many slots of a family is alive."""

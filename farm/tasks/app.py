@@ -95,8 +95,9 @@ def _sender(app: Celery) -> Callable[[Ref, str], None]:
     def send(ref: Ref, label: str) -> None:
         """Put a unit's message into its queue; its arguments are for people, but for `ref`."""
         arguments = {"ref": str(ref), "job": ref.job, "what": label}
+        name, said = TASK_NAMES[ref.stage], f"job {ref.job}: {label}"
         try:
-            app.send_task(TASK_NAMES[ref.stage], kwargs=arguments, queue=ref.queue)
+            app.send_task(name, kwargs=arguments, queue=ref.queue, argsrepr="", kwargsrepr=said)
         except (OperationalError, OSError) as error:
             raise LedgerUnavailable(f"cannot send {ref}: {error}") from error
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
-import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celery import Celery, signals
@@ -19,17 +17,17 @@ from celery.worker import state
 
 from farm.config import Settings
 from farm.errors import Unavailable
-from farm.ledger import Ledger
+from farm.farm import Farm
 from farm.processes import die_with_parent
+from farm.revocation import begin_sweep
 from farm.slots import Slot, Table, slots
+from farm.tasks import signs
 from farm.tasks.app import TASK_NAMES, create_celery, create_farm
 from farm.tasks.overlap import Hands
 from farm.warming import warm
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two signs of life of a worker.
-BEAT_S = 5.0
 #: Seconds that a child may take to load its voices before it counts as hanging.
 WARM_UP_S = 600.0
 #: Voices that a child on a GPU loads before it takes work.
@@ -75,7 +73,8 @@ def create_worker(settings: Settings, family: str, slots: Sequence[Slot]) -> Cel
     child = Child(settings, app, family, Table(slots))
     signals.worker_process_init.connect(child.begin, weak=False)
     _refuse_more_than(len(slots))
-    _beat(settings, family, len(slots))
+    signs.keep_alive(settings, family, slots)
+    signals.worker_ready.connect(lambda **_: begin_sweep(create_farm(settings, app)), weak=False)
     for name in TASK_NAMES.values():
         app.task(child.perform, name=name)
     return app
@@ -99,6 +98,7 @@ class Child:
         self._settings, self._app, self._family, self._table = settings, app, family, table
         self._hands: Hands | None = None
         self._slot = Slot()
+        self._signs = signs.Child(settings, family)
 
     def begin(self, **_: Any) -> None:
         """Take a slot, tie this process to its parent, and load what was used last."""
@@ -110,18 +110,36 @@ class Child:
             log.critical("a child ends: %s", error)
             os._exit(1)
         self._slot.enter()
+        self._signs.begin(self._slot)
         on_gpu = WARM_ON_GPU if self._slot.visible else 0
         count = on_gpu if self._settings.warm is None else self._settings.warm
         if count:
-            farm = create_farm(self._settings, self._app, self._slot)
+            farm = self._create_farm()
             warm(farm, self._family, count)
             self._hands = Hands(farm)
 
-    def perform(self, ref: str, **_: str) -> dict[str, Any]:
-        """Do one unit of work."""
+    def _create_farm(self) -> Farm:
+        self._signs.farm = create_farm(self._settings, self._app, self._slot)
+        return self._signs.farm
+
+    def perform(self, ref: str, job: str = "", what: str = "", **_: str) -> dict[str, Any]:
+        """Do one unit of work; return a few numbers for people."""
         if self._hands is None:
-            self._hands = Hands(create_farm(self._settings, self._app, self._slot))
-        return self._hands.perform(ref)
+            self._hands = Hands(self._create_farm())
+        with self._signs.doing(job, what):
+            return legible(self._hands.perform(ref))
+
+
+def legible(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what a person looks for first at the front: the slot, and seconds for milliseconds."""
+    seconds = {
+        f"{name.removesuffix('_ms')}_s": round(value / 1000, 2)
+        for name, value in numbers.items()
+        if name.endswith("_ms")
+    }
+    rest = {name: value for name, value in numbers.items() if not name.endswith("_ms")}
+    device = {"device": rest.pop("device")} if "device" in rest else {}
+    return device | seconds | rest
 
 
 def _refuse_more_than(children: int) -> None:
@@ -136,25 +154,3 @@ def _refuse_more_than(children: int) -> None:
             )
 
     signals.celeryd_init.connect(refuse, weak=False)
-
-
-def _beat(settings: Settings, family: str, slots: int) -> None:
-    """Tell the ledger, from a thread of the worker's parent, that the slots are alive."""
-    over = threading.Event()
-
-    def signs_of_life(name: str) -> None:
-        ledger = Ledger(settings.broker_url.get_secret_value())
-        while not over.is_set():
-            with contextlib.suppress(Unavailable):  # Celery itself reports a lost broker
-                ledger.beat(family, name, slots)
-            over.wait(BEAT_S)
-
-    def start(sender: Any, **_: Any) -> None:
-        name = (sender.hostname,)
-        threading.Thread(target=signs_of_life, args=name, daemon=True, name="beat").start()
-
-    def stop(**_: Any) -> None:
-        over.set()
-
-    signals.worker_ready.connect(start, weak=False)
-    signals.worker_shutting_down.connect(stop, weak=False)

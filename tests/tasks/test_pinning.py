@@ -19,10 +19,12 @@ import psutil
 from farm import lifecycle
 from farm.audio import flac
 from farm.cli.jobs import facts
-from farm.cli.listing import details
 from farm.config import read_settings
+from farm.contents import details
 from farm.ledger import Ledger, Ref
+from farm.storage.local import LocalStore
 from farm.tasks.app import create_celery, create_farm
+from farm.voices import revocation
 from farm.voices.pinning import content_digest
 from tests.running import Running, running, tone
 
@@ -141,6 +143,19 @@ def test_each_child_sees_one_device_and_a_killed_childs_replacement_takes_the_fr
         assert made.farm.farm.ledger.slots("tone") == 2
         made.record(lambda record: len(record["devices"]) == 2)
         assert_the_slots_are_told(made)
+        assert made.end() == 0
+
+
+def test_a_host_loses_a_revoked_voice_when_a_worker_starts(redis_url: str, tmp_path: Path) -> None:
+    cache = tmp_path / "cache" / "voices"
+    for name in ("ann", "bob"):
+        (cache / name / "digest").mkdir(parents=True)
+        (cache / name / "digest" / "model.onnx").write_bytes(b"a voice")
+    LocalStore(tmp_path / "store").put(revocation("ann"), b"{}")
+    with worker(redis_url, tmp_path) as made:
+        until(lambda: not (cache / "ann").exists())
+        assert (cache / "bob" / "digest" / "model.onnx").exists()
+        until(lambda: "voice ann was revoked: removed from" in made.log.read_text())
         assert made.end() == 0
 
 
