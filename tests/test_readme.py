@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,13 @@ NOT_RUN = {
 }
 
 #: Commands that run until they are told to stop.
-SERVICES = ["farm up", "farm control", "farm worker --family cpu", "farm worker --family piper"]
+SERVICES = [
+    "farm up",
+    "farm control",
+    "farm worker --family cpu",
+    "farm worker --family piper",
+    "farm api",
+]
 
 #: What each command leaves in its folder.
 MADE = {
@@ -152,12 +158,9 @@ def test_several_hosts_are_run_as_the_readme_says(reader: Home, redis_url: str) 
         "FARM_BROKER_URL": redis_url,
         "FARM_STORE_URL": (reader.folder / "shared").as_uri(),
     }
-    control, *workers = [line for line in SERVICES if line != "farm up"]
-    with (
-        service(reader, control),
-        service(reader, workers[0]),
-        service(reader, workers[1]),
-    ):
+    with ExitStack() as stack:
+        for line in SERVICES[1:]:
+            stack.enter_context(service(reader, line))
         told = run(reader, RUN[1])
         assert told.returncode == 0, told.stderr
         assert not (reader.home / "redis").exists()
