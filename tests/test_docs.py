@@ -123,6 +123,17 @@ def test_no_page_names_a_place_of_somebodys_machine(page: Path) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("language", ["fr", "pt-BR"])
+def test_normalisers_are_compared_in_the_languages_that_are_our_own(language: str) -> None:
+    script = str(ROOT / "scripts/compare-normalisers")
+    command = [sys.executable, script, "--language", language]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    ours = re.search(r"^farm +(\d+) of \1 \(100.0%\) +0 errors", said, re.MULTILINE)
+    assert ours, said
+    assert int(ours[1]) >= 80
+    assert re.search(rf"^num2words +\d+ of {ours[1]} ", said, re.MULTILINE)
+
+
 def test_the_changelog_begins_with_this_version() -> None:
     page = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.findall(r"^## \[([^]]+)\]", page, re.MULTILINE)[0] == farm.__version__

@@ -20,10 +20,13 @@ STORES = {
 _CHOICES = "choose 'file:///absolute/folder' or 's3://bucket/prefix'"
 
 
-def open_store(url: str, *, endpoint_url: str = "", region: str = "us-east-1") -> Store:
+def open_store(
+    url: str, *, endpoint_url: str = "", region: str = "us-east-1", public_url: str = ""
+) -> Store:
     """Open the store at a URL; nothing is connected or written before the first call.
 
-    `endpoint_url` and `region` are S3's; an empty endpoint means Amazon's own.
+    `endpoint_url` and `region` are S3's; an empty endpoint means Amazon's own. `public_url` is
+    where clients reach the same server, if not there.
 
     Raises:
         InvalidInput: the URL is of no known kind, or lacks its folder or bucket.
@@ -37,7 +40,8 @@ def open_store(url: str, *, endpoint_url: str = "", region: str = "us-east-1") -
         store: Store = kind(_folder(url, parts.netloc, parts.path))
     elif parts.netloc:
         prefix = parts.path.strip("/")
-        store = kind(parts.netloc, prefix, endpoint_url=endpoint_url, region=region)
+        places = {"endpoint_url": endpoint_url, "public_url": public_url}
+        store = kind(parts.netloc, prefix, **places, region=region)
     else:
         raise InvalidInput(f"store URL {url!r} names no bucket: {_CHOICES}")
     return store

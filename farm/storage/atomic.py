@@ -87,7 +87,7 @@ def _write_once(path: Path, write: Write, if_absent: bool, durable: bool) -> boo
     try:
         with temporary.open("xb") as file:
             write(file)
-            if durable:
+            if durable and file.tell():  # of an empty file its name is all there is
                 file.flush()
                 os.fsync(file.fileno())
         wrote = _publish_new(temporary, path) if if_absent else _publish(temporary, path)

@@ -61,7 +61,7 @@ class LocalStore(Store):
             try:
                 return path.open("rb")
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                raise _missing(key, self.root) from None
+                raise _missing(key) from None
 
     def get_file(self, key: str, path: Path) -> None:
         """Copy an object to a local file."""
@@ -79,7 +79,7 @@ class LocalStore(Store):
     def size(self, key: str) -> int:
         """Bytes of an object."""
         if not self.exists(key):
-            raise _missing(key, self.root)
+            raise _missing(key)
         with mapped("read", self._path(key)):
             return self._path(key).stat().st_size
 
@@ -150,8 +150,9 @@ def _refuse_folder(path: Path, key: str) -> None:
         raise InvalidInput(f"key {key!r} is not valid: other objects lie below it")
 
 
-def _missing(key: str, root: Path) -> NotFound:
-    return NotFound(f"no object {key!r} in {str(root)!r}")
+def _missing(key: str) -> NotFound:
+    # Not where: clients of the API are told this.
+    return NotFound(f"no object {key!r} in the store")
 
 
 def _walk(folder: Path, prefix: str, begins: str, after: str) -> Iterator[str]:

@@ -37,19 +37,22 @@ class S3Store(Store):
         prefix: str = "",
         *,
         endpoint_url: str = "",
+        public_url: str = "",
         region: str = "us-east-1",
         attempts: int = 5,
         timeout_s: float = 20.0,
     ) -> None:
         """Take the names; nothing is connected before the first call.
 
+        Addresses for clients begin with `public_url`, or else with `endpoint_url`.
         Each request is tried `attempts` times, waiting between tries (botocore's `standard`
         retries), and a try fails after `timeout_s` seconds without a byte.
         """
         self.bucket, self.prefix = bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.endpoint_url, self.region = endpoint_url, region
+        self.public_url = public_url or endpoint_url
         self.attempts, self.timeout_s = attempts, timeout_s
-        self._clients: dict[tuple[int, bool], Any] = {}
+        self._clients: dict[tuple[int, str, bool], Any] = {}
         self._conditional: bool | None = None
 
     def put(
@@ -135,7 +138,7 @@ class S3Store(Store):
     def url(self, key: str, *, seconds: int = 3600) -> str:
         """Return a presigned address; S3 takes at most a week."""
         with self._mapped(key):
-            signed: str = self._client().generate_presigned_url(
+            signed: str = self._client(self.public_url).generate_presigned_url(
                 "get_object", Params=self._name(key), ExpiresIn=seconds
             )
         return signed
@@ -187,7 +190,7 @@ class S3Store(Store):
         raise AssertionError("unreachable")
 
     def _upload(self, name: dict[str, str], file: BinaryIO, *, conditional: bool) -> None:
-        client = self._client(conditional)
+        client = self._client(conditional=conditional)
         if _length(file) <= s3_client.PART_BYTES:
             client.put_object(**name, Body=file)
         else:
@@ -207,12 +210,13 @@ class S3Store(Store):
                 self._client().delete_object(**name)
         return False
 
-    def _client(self, conditional: bool = False) -> Any:
+    def _client(self, url: str | None = None, conditional: bool = False) -> Any:
         """One client per process: connections do not survive a fork."""
-        slot = (os.getpid(), conditional)
+        url = self.endpoint_url if url is None else url
+        slot = (os.getpid(), url, conditional)
         if slot not in self._clients:
             self._clients[slot] = s3_client.connect(
-                self.endpoint_url, self.region, self.attempts, self.timeout_s, conditional
+                url, self.region, self.attempts, self.timeout_s, conditional
             )
         return self._clients[slot]
 

@@ -29,8 +29,11 @@ TASK_NAMES = {
 }
 
 
-def create_celery(settings: Settings) -> Celery:
-    """Make the app. Nothing connects before the first message."""
+def create_celery(settings: Settings, *, results: bool = True) -> Celery:
+    """Make the app. Nothing connects before the first message.
+
+    Without `results` it subscribes to none: for who only sends, and often.
+    """
     # Celery has a name of its own for a Redis on a Unix socket.
     url = re.sub("^unix:", "redis+socket:", settings.broker_url.get_secret_value())
     transport = {
@@ -41,7 +44,9 @@ def create_celery(settings: Settings) -> Celery:
         "health_check_interval": 30,
         "queue_order_strategy": "farm.tasks.order:NowFirst",
     }
-    app = Celery("farm", broker=url, backend=url, set_as_current=False)
+    app = Celery(
+        "farm", broker=url, backend=url if results else "disabled://", set_as_current=False
+    )
     app.conf.update(
         task_serializer="json",
         result_serializer="json",
@@ -73,7 +78,10 @@ def create_celery(settings: Settings) -> Celery:
 def create_farm(settings: Settings, app: Celery, slot: Slot = CPU) -> Farm:
     """Make one process's hold on the farm. Nothing connects before the first call."""
     store = open_store(
-        settings.store, endpoint_url=settings.s3_endpoint_url, region=settings.s3_region
+        settings.store,
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        public_url=settings.s3_public_url,
     )
     ledger = Ledger(settings.broker_url.get_secret_value())
     cache = settings.home / "cache"

@@ -54,6 +54,17 @@ def test_without_credentials_the_store_says_so(server: Server) -> None:
         store.get("a")
 
 
+def test_an_address_is_one_that_clients_reach(nanio: Server, open_s3: OpenS3) -> None:
+    public = nanio.endpoint_url.replace("127.0.0.1", "localhost")
+    store = open_s3(nanio, public_url=public)
+    store.put("a", b"1")
+    assert store.get("a") == b"1"
+    address = store.url("a")
+    assert address.startswith(f"{public}/{BUCKET}/")
+    with urllib.request.urlopen(address) as answer:
+        assert answer.read() == b"1"
+
+
 def test_a_presigned_address_is_good_for_its_object_alone(nanio: Server, open_s3: OpenS3) -> None:
     store = open_s3(nanio)
     store.put("a", b"1")
