@@ -34,11 +34,37 @@ def manifest(farm: Farm, job: str) -> dict[str, Any]:
     return dict(json.loads(farm.store.get(key)))
 
 
+def lines(farm: Farm, job: str) -> Iterator[bytes]:
+    """Yield the rows of a job's manifest, one an item, in JSON that is not read: they are many.
+
+    Raises:
+        NotFound: it has no outputs yet.
+    """
+    with farm.store.open(keys.manifest(job, lifecycle.current(farm, job))) as stream:
+        stream.readline()
+        yield from (line.rstrip(b",\n") for line in stream if line.startswith(b"{"))
+
+
+def rows(farm: Farm, job: str, offset: int, count: int) -> Iterator[Record]:
+    """Yield so many rows of a job's manifest from one on; raises as `lines` does."""
+    yield from map(json.loads, islice(lines(farm, job), offset, offset + count))
+
+
+def failures(farm: Farm, job: str) -> list[Record]:
+    """Return what could not be spoken, by item; then the items that held nothing to speak."""
+    found = lines(farm, job)
+    try:
+        told = [json.loads(line) for line in found if b'"error": ' in line or b'"failed": ' in line]
+    except NotFound:
+        told = []
+    return list(_failures(told, list(lifecycle.failures(farm, job))))
+
+
 def details(farm: Farm, job: str) -> Record:
     """Return a job's record with its real-time factor, outputs, failures and warnings."""
     found = record(farm, job)
     listed = _manifest(farm, job)
-    lost = list(_failures(listed, list(lifecycle.failures(farm, job))))
+    lost = list(_failures(listed["items"], list(lifecycle.failures(farm, job))))
     made = {"outputs": list(outputs(listed)), "failures": lost, "warnings": _warnings(listed)}
     return {**found, "rtf": rtf(found), **made}
 
@@ -56,13 +82,12 @@ def _manifest(farm: Farm, job: str) -> Record:
         return {"package": {}, "items": []}
 
 
-def _failures(listed: Record, lost: list[Record]) -> Iterator[Record]:
-    """Yield what could not be spoken, by item; then the items that held nothing to speak."""
-    names = {row["index"]: row["id"] for row in listed["items"]}
+def _failures(items: Sequence[Record], lost: list[Record]) -> Iterator[Record]:
+    names = {row["index"]: row["id"] for row in items}
     for row in lost:
         yield {**row, "id": names.get(row["item"], str(row["item"]))}
     told = {row["item"] for row in lost}
-    for row in listed["items"]:
+    for row in items:
         if row.get("error") and row["index"] not in told:
             yield {"item": row["index"], "text": "", "error": row["error"], "id": row["id"]}
 
@@ -78,8 +103,31 @@ def outputs(listed: Record) -> Iterator[Record]:
     for format_, file in listed["package"].items():
         yield {"item": None, "format": format_, **file}
     for row in listed["items"]:
-        for format_, file in row.get("files", {}).items():
-            yield {"item": row["id"], "format": format_, **file}
+        yield from _files(row)
+
+
+def _files(row: Record) -> Iterator[Record]:
+    for format_, file in row.get("files", {}).items():
+        yield {"item": row["id"], "format": format_, **file}
+
+
+def some_outputs(farm: Farm, job: str, offset: int, count: int) -> tuple[list[Record], bool]:
+    """Return the files of so many items from one on, and whether there are more items.
+
+    The package's files come before those of the first item. None before the job has any.
+    """
+    try:
+        found = list(rows(farm, job, offset, count + 1))
+        package = _package(farm, job) if not offset else {}
+    except NotFound:
+        return [], False
+    return list(outputs({"package": package, "items": found[:count]})), len(found) > count
+
+
+def _package(farm: Farm, job: str) -> Record:
+    """Return the package's files, which the manifest's first line tells."""
+    with farm.store.open(keys.manifest(job, lifecycle.current(farm, job))) as stream:
+        return dict(json.loads(stream.readline() + b"]}")["package"])
 
 
 def page(
@@ -99,6 +147,8 @@ def page(
             row = record(farm, keys.indexed(last))
         except NotFound:
             continue  # being submitted, or removed
+        if keys.index(owner, float(row["created"]), row["job"]) != last:
+            continue  # somebody's who submitted the same, and was not the first
         if wanted(row):
             found.append(row)
         if len(found) == count:
@@ -120,22 +170,22 @@ def items(farm: Farm, job: str, offset: int, count: int) -> list[Record]:
     `segments` counts those planned so far, `spoken` those that are done.
     """
     revision = lifecycle.current(farm, job)
-    made = _made(farm, job, revision)
-    rows: dict[int, Record] = {}
+    made = _made(farm, job, revision, offset, count)
+    found: dict[int, Record] = {}
     for number in range(_page_of(farm, job, revision, offset), _pages(farm, job, revision)):
         for passage, part in _plan(farm, job, revision, number):
             index = passage.item.index
             if index >= offset + count:
                 break
             if index >= offset:
-                row = rows.setdefault(index, _item(passage, made.get(index, {})))
+                row = found.setdefault(index, _item(passage, made.get(index, {})))
                 row["segments"] += len(part.segments) if part else 0
                 row["parts"].append(passage.number)
         else:
             continue
         break
-    _count_spoken(farm, job, rows)
-    return [rows[index] for index in sorted(rows)]
+    _count_spoken(farm, job, found)
+    return [found[index] for index in sorted(found)]
 
 
 def _item(passage: Passage, made: Record) -> Record:
@@ -155,10 +205,10 @@ def _count_spoken(farm: Farm, job: str, rows: dict[int, Record]) -> None:
             row["spoken"] = row["segments"] if spoken else sum(counts)
 
 
-def _made(farm: Farm, job: str, revision: int) -> dict[int, Record]:
-    """Return what was made of the items so far, by index."""
+def _made(farm: Farm, job: str, revision: int, offset: int, count: int) -> dict[int, Record]:
+    """Return what was made of some items so far, by index."""
     if farm.store.exists(keys.manifest(job, revision)):
-        return {row["index"]: row for row in manifest(farm, job)["items"]}
+        return {row["index"]: row for row in rows(farm, job, offset, count)}
     found: dict[int, Record] = {}
     for key in farm.ledger.runs(job):
         for line in farm.store.get(key).splitlines():

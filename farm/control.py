@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from farm import dispatch, lifecycle, retention
+from farm import dispatch, recovery, retention
 from farm.errors import Unavailable
 from farm.farm import Farm
 from farm.ledger import queue
@@ -62,7 +62,7 @@ class Control:
             return False
         epoch, fresh = ledger.epoch(uuid.uuid4().hex)
         if fresh or epoch != self._epoch or self._ticks % RECOVER_EVERY == 0:
-            taken = lifecycle.recover(self.farm)
+            taken = recovery.recover(self.farm)
             if taken:
                 log.warning("control: took up %d unfinished jobs", taken)
         self._epoch = epoch

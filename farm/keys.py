@@ -1,6 +1,7 @@
 """Where everything is in the object store.
 
-    open/<job>                                   unfinished; holds the revision
+    open/<job>~<n>                               revision n is unfinished
+    names/<owner>/<name>                         the job that an owner calls so; holds its id
     index/<owner>/<time>-<job>                   an owner's jobs; the newest sort first
     due/<time>-<job>                             when a job expires, or is deleted
     jobs/<job>/spec.json                         the job as accepted, voices pinned
@@ -26,6 +27,8 @@ Ids in keys are checked by `farm.jobs.check_id` where they enter the farm.
 
 from __future__ import annotations
 
+import math
+
 OPEN = "open/"
 DUE = "due/"
 SEGMENTS = "segments/"
@@ -34,9 +37,25 @@ SEGMENTS = "segments/"
 _LAST_MS = 10**13 - 1
 
 
-def open_marker(job: str) -> str:
-    """Say that a job is unfinished."""
-    return f"{OPEN}{job}"
+def open_marker(job: str, rev: int) -> str:
+    """Say that a job's revision is unfinished."""
+    return f"{OPEN}{job}~{rev}"
+
+
+def opened(key: str) -> tuple[str, int]:
+    """Return the job and the revision that a marker is about."""
+    job, _, rev = key.removeprefix(OPEN).rpartition("~")
+    return job, int(rev)
+
+
+def name(owner: str, called: str) -> str:
+    """Key of the id of the job that an owner calls so."""
+    return f"names/{owner}/{called}"
+
+
+def called(job: str) -> str:
+    """Return what the owner of a job calls it: ids are `[<owner>~]<name>~<nonce>`, or the name."""
+    return job.split("~")[-2] if "~" in job else job
 
 
 def index(owner: str, created: float = 0.0, job_id: str = "") -> str:
@@ -51,8 +70,8 @@ def indexed(key: str) -> str:
 
 
 def due(at: float, job_id: str = "") -> str:
-    """Say that something is to be done about a job at a time (Unix seconds)."""
-    return f"{DUE}{int(at):012d}-{job_id}"
+    """Say that something is to be done about a job at a time (Unix seconds), or just after it."""
+    return f"{DUE}{math.ceil(at):012d}-{job_id}"
 
 
 def job(job: str, *steps: str) -> str:

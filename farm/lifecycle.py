@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from farm import keys, webhooks
-from farm.errors import Conflict, JobError, NotFound
+from farm.errors import Conflict, LedgerUnavailable, NotFound
 from farm.farm import Farm
 from farm.jobs import SCHEMA, Spec, State, check_id, to_json
 from farm.ledger import Ref
@@ -51,29 +52,54 @@ NAMED = ("kind", "owner", "voice", "title", "priority", "labels", "error")
 TIMES = ("created", "begun", "ended", "seconds")
 
 
-def submit(farm: Farm, spec: Spec, data: bytes | Path) -> bool:
+def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> bool:
     """Accept a job: durable when this returns. False when a job of this id was there already.
+
+    With a `pointer`, a key that is to hold the id, it is the first one to write that key that is
+    accepted, and of the others nothing stays. A farm whose Redis is away accepts jobs, too.
 
     Raises:
         InvalidInput: the id or the owner cannot be part of a key.
     """
     check_id(spec.id, "job id")
     check_id(spec.owner, "owner")
-    if farm.store.exists(keys.spec(spec.id)):
+    if farm.store.exists(keys.spec(spec.id)) or (pointer and farm.store.exists(pointer)):
         return False
     if isinstance(data, Path):
         farm.store.put_file(spec.input, data)
     else:
         farm.store.put(spec.input, data)
-    farm.store.put(keys.open_marker(spec.id), b"1")
-    farm.store.put(keys.job(spec.id, "current"), b"1")
+    farm.store.put(keys.open_marker(spec.id, 1), str(time.time()).encode())
+    if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
+        return False
+    if pointer and not farm.store.put(pointer, spec.id.encode(), if_absent=True):
+        withdraw(farm, spec.id)
+        return False
+    enlist(farm, spec)
+    begin_soon(farm, spec, 1)
+    return True
+
+
+def enlist(farm: Farm, spec: Spec) -> None:
+    """Put an accepted job where it is listed, and looked for when it is due."""
     farm.store.put(keys.index(spec.owner, spec.created, spec.id), b"")
     if spec.deadline:
         farm.store.put(keys.due(spec.deadline, spec.id), b"")
-    if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
-        return False
-    begin(farm, spec, 1)
-    return True
+
+
+def withdraw(farm: Farm, job: str) -> None:
+    """Take back a job that was not accepted after all."""
+    for key in list(farm.store.list(keys.job(job) + "/")):
+        farm.store.delete(key)
+    farm.store.delete(keys.open_marker(job, 1))
+
+
+def begin_soon(farm: Farm, spec: Spec, revision: int) -> None:
+    """Begin a revision; where Redis is away, its marker has the control process begin it later."""
+    try:
+        begin(farm, spec, revision)
+    except LedgerUnavailable as error:
+        log.warning("job %s begins later: %s", spec.id, error)
 
 
 def _fields(spec: Spec) -> dict[str, str | int | float]:
@@ -107,10 +133,15 @@ def restart(farm: Farm, job: str, revision: int) -> None:
 
 
 def current(farm: Farm, job: str) -> int:
-    """Return a job's latest revision; `NotFound` if there is no such job."""
+    """Return a job's latest revision; `NotFound` if there is no such job.
+
+    It is written with the second one: a job that has none is in its first.
+    """
     try:
         return int(farm.store.get(keys.job(check_id(job, "job id"), "current")))
     except NotFound as error:
+        if farm.store.exists(keys.spec(job)):
+            return 1
         raise NotFound(f"no job {job!r}; `farm jobs list` shows them") from error
 
 
@@ -167,10 +198,10 @@ def close(
 ) -> None:
     """Bring a revision to its end, once, and write the record of it."""
     farm.ledger.close(job, revision, state, {**(fields or {}), "error": error})
-    _record_end(farm, job, revision)
+    record_end(farm, job, revision)
 
 
-def _record_end(farm: Farm, job: str, revision: int) -> None:
+def record_end(farm: Farm, job: str, revision: int) -> None:
     """Write the terminal record of a job that has ended in the ledger; the first one stands."""
     try:
         live = farm.ledger.job(job)
@@ -195,7 +226,7 @@ def settle(farm: Farm, spec: Spec, revision: int) -> None:
             farm.store.put(keys.due(float(record["ended"]) + spec.ttl_s, spec.id), b"")
         if spec.webhook:
             webhooks.note(farm.store, spec, record)
-    farm.store.delete(keys.open_marker(spec.id))
+    farm.store.delete(keys.open_marker(spec.id, revision))
 
 
 def _unfinished(farm: Farm, job: str) -> int:
@@ -216,7 +247,7 @@ def cancel(farm: Farm, job: str) -> State:
 
 def stop(farm: Farm, job: str, revision: int, state: State) -> None:
     """Drop what a revision still has to do and end it so."""
-    _known(farm, job, revision)
+    know(farm, job, revision)
     farm.ledger.cancel(job)
     close(farm, job, revision, state)
 
@@ -242,66 +273,28 @@ def remove(farm: Farm, job: str) -> None:
         Conflict: the job is still running.
     """
     revision = current(farm, job)
+    last = keys.job(job, "current")  # by which the job is found, should this be interrupted
     with suppress(NotFound):  # where this was interrupted before
         spec = farm.spec(job)
         if not farm.store.exists(keys.status(job, revision)):
             raise Conflict(f"job {job!r} has not ended; cancel it first")
-        farm.store.delete(keys.open_marker(job))
+        settle(farm, spec, revision)
+        farm.store.put(last, str(revision).encode())
+        _forget_name(farm, spec)
         farm.store.delete(keys.index(spec.owner, spec.created, job))
     farm.ledger.remove(job)
     found = set(farm.store.list(keys.job(job) + "/"))
-    last = keys.job(job, "current")  # by which the job is found, should this be interrupted
     for key in [*sorted(found - {last}), last]:
         farm.store.delete(key)
 
 
-def _known(farm: Farm, job: str, revision: int) -> None:
+def _forget_name(farm: Farm, spec: Spec) -> None:
+    pointer = keys.name(spec.owner, keys.called(spec.id))
+    with suppress(NotFound):
+        if farm.store.get(pointer) == spec.id.encode():
+            farm.store.delete(pointer)
+
+
+def know(farm: Farm, job: str, revision: int) -> None:
     """Make sure that the ledger has a job, without starting it."""
     farm.ledger.open(job, revision, _fields(farm.spec(job)))
-
-
-def recover(farm: Farm) -> int:
-    """Bring the ledger to what the store says of unfinished jobs; return how many were taken up.
-
-    Does nothing to jobs that the ledger knows, so it may run at any time.
-    """
-    taken = 0
-    for key in list(farm.store.list(keys.OPEN)):
-        job = key.removeprefix(keys.OPEN)
-        try:
-            taken += _recover_job(farm, job)
-        except JobError as error:
-            log.warning("job %s cannot be taken up: %s", job, error)
-    return taken
-
-
-def _recover_job(farm: Farm, job: str) -> bool:
-    revision = int(farm.store.get(keys.open_marker(job)))
-    spec = farm.spec(job)
-    if spec.farm != farm.id:
-        return False
-    if farm.store.exists(keys.status(job, revision)):
-        settle(farm, spec, revision)
-        return False
-    if farm.store.exists(keys.revision(job, revision, "cancel")):
-        _known(farm, job, revision)
-        close(farm, job, revision, State.CANCELLED)
-        return False
-    if _live_revision(farm, job) == revision:
-        _record_end(farm, job, revision)
-        for ref in farm.ledger.follow(job):
-            farm.send(ref, "taken up")
-        return False
-    if current(farm, job) != revision:
-        farm.store.put(keys.job(job, "current"), str(revision).encode())
-    begin(farm, spec, revision)
-    if farm.store.exists(keys.revision(job, revision, "pause")):
-        farm.ledger.pause(job)
-    return True
-
-
-def _live_revision(farm: Farm, job: str) -> int:
-    try:
-        return int(farm.ledger.job(job)["rev"])
-    except NotFound:
-        return 0

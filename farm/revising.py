@@ -5,6 +5,7 @@ What is stored is not spoken again, so a revision costs what it changes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -30,14 +31,15 @@ def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:
     lifecycle.settle(farm, farm.spec(job), revision)
     following = revision + 1
     merged = list(_merged(edits_of(farm, job, revision), edits))
-    key, wanted = keys.edits(job, following), TypeAdapter(list[Edit]).dump_json(merged)
-    farm.store.put(key, wanted)
-    marker = str(following).encode()
-    if not farm.store.put(keys.open_marker(job), marker, if_absent=True):
+    marker = keys.open_marker(job, following)
+    if not farm.store.put(marker, str(time.time()).encode(), if_absent=True):
         raise Conflict(f"revision {following} of job {job!r} begins just now")
-    farm.store.put(key, wanted)  # whoever lost may have written his
+    # With its edits a revision is accepted; a marker without them is taken away again.
+    wanted = TypeAdapter(list[Edit]).dump_json(merged)
+    if not farm.store.put(keys.edits(job, following), wanted, if_absent=True):
+        raise Conflict(f"revision {following} of job {job!r} was there already")
     farm.store.put(keys.job(job, "current"), str(following).encode())
-    lifecycle.begin(farm, farm.spec(job), following)
+    lifecycle.begin_soon(farm, farm.spec(job), following)
     return following
 
 

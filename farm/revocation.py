@@ -107,7 +107,7 @@ def _digests(spec: Spec, voice: str) -> set[str]:
 
 
 def _cancel(farm: Farm, job: str) -> bool:
-    if not farm.store.exists(keys.open_marker(job)):
+    if not farm.store.exists(keys.open_marker(job, lifecycle.current(farm, job))):
         return False
     try:
         lifecycle.cancel(farm, job)

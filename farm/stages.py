@@ -322,8 +322,10 @@ def package(work: Work) -> Outcome:
     wanted = [keys.head(ref.job, ref.revision), *farm.ledger.runs(ref.job)]
     first, *runs = _at_once(farm.store.get, wanted)
     head = from_json(Head, first)
-    records = [from_json(ItemRecord, row) for run in runs for row in run.splitlines()]
-    records.sort(key=lambda record: record.index)
+    made: dict[int, ItemRecord] = {}
+    for record in (from_json(ItemRecord, row) for run in runs for row in run.splitlines()):
+        made.setdefault(record.index, record)  # an earlier life may have assembled some, too
+    records = [made[index] for index in sorted(made)]
     if len(records) != head.items:
         raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
     with tempfile.TemporaryDirectory(prefix="farm-package-") as name:

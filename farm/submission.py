@@ -1,7 +1,9 @@
-"""A client's wish to an accepted job: its id, its voices, its limits, its conflict with another.
+"""A client's wish to an accepted job: its id, its limits, its conflict with another.
 
-Every dialect of the API submits through here. Ids are each owner's own: inside the farm the job
-`x` of the owner `ann` is `ann~x`; those of the command line's owner are as they are.
+Every dialect of the API submits through here. What clients call a job is each owner's own and may
+be used again when the job is gone, so inside the farm a job has an id that never comes twice,
+`<owner>~<name>~<nonce>` (without the owner for the command line's), and `names/<owner>/<name>` in
+the store says which it is: the one that wrote that key is accepted.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farm import keys, lifecycle
 from farm.access import LOCAL, Key
-from farm.errors import Conflict, FarmError, InvalidInput
+from farm.errors import Conflict, FarmError, InvalidInput, NotFound
 from farm.farm import Farm
-from farm.jobs import Spec, from_json, to_json
+from farm.jobs import Spec, to_json
 from farm.ledger.limits import Limits, Verdict
 
 #: What clients may call a job.
@@ -40,34 +42,58 @@ class Draft:
     """A job as a client wants it, and its input."""
 
     spec: Spec
-    """Without `id`, `farm`, `owner`, `created`, `input`; its voices pinned."""
+    """Without `id`, `farm`, `owner`, `created`, `input`; its voices pinned; `request` told."""
     data: bytes | Path
     characters: int
     """Of its text, as far as they are known: what counts against the key's day."""
+    also: Mapping[str, Path] = field(default_factory=dict)
+    """Further files, stored beside the input by these names."""
 
 
-def inside(owner: str, name: str) -> str:
-    """Return the farm's id of a job that its owner calls `name`.
-
-    Raises:
-        InvalidInput: a job cannot be called so.
-    """
+def check_name(name: str) -> str:
+    """Return what a job may be called, or raise `InvalidInput`."""
     if not NAME.fullmatch(name) or ".." in name:
         raise InvalidInput(
             f"job id {name!r} is not valid: letters, digits, '_', '.', '-', 80 at most, "
             "beginning with a letter or digit"
         )
-    return name if owner == LOCAL else f"{owner}~{name}"
-
-
-def outside(job: str) -> str:
-    """Return what the owner of a job calls it."""
-    return job.rpartition("~")[2]
+    return name
 
 
 def named_by(owner: str, idempotency_key: str) -> str:
     """Return the name of the job that a request with this Idempotency-Key makes, each time."""
     return "i-" + hashlib.sha256(f"{owner}\0{idempotency_key}".encode()).hexdigest()[:24]
+
+
+def find(farm: Farm, owner: str, name: str) -> Spec:
+    """Return the job that an owner calls so; `NotFound` where he has none."""
+    check_name(name)
+    try:
+        return farm.spec(farm.store.get(keys.name(owner, name)).decode())
+    except NotFound:
+        if owner != LOCAL:
+            raise
+    spec = farm.spec(name)  # the command line's jobs are called by their ids
+    if spec.owner != owner:
+        raise NotFound(f"no job {name!r}")
+    return spec
+
+
+def found(farm: Farm, owner: str, name: str, request: str) -> Spec | None:
+    """Return the job that a request of this name made before; None where it is the first.
+
+    Raises:
+        Conflict: the name is that of a job from another request.
+    """
+    if not name:
+        return None
+    try:
+        spec = find(farm, owner, name)
+    except NotFound:
+        return None
+    if spec.request != request:
+        raise Conflict(f"there is a job {name!r} already, from another request")
+    return spec
 
 
 def accept(
@@ -81,8 +107,37 @@ def accept(
         Conflict: there is a job of this name, made from another request.
         Exceeded: the key's limits do not allow it. Nothing was written.
     """
-    id_ = inside(owner, name or f"job-{secrets.token_hex(8)}")
-    spec = replace(
+    before = found(farm, owner, name, draft.spec.request)
+    if before is not None:
+        return before, False
+    spec = _named(farm, draft, owner, key, check_name(name or f"job-{secrets.token_hex(8)}"))
+    try:
+        with charged(farm, spec, key, draft.characters):
+            _submit(farm, draft, spec)
+    except _Late:
+        before = found(farm, owner, name, draft.spec.request)
+        if before is None:  # and it is gone already
+            raise Conflict(f"a job {name!r} came and went just now; ask again") from None
+        return before, False
+    return spec, True
+
+
+class _Late(Exception):
+    """Another request of this name was accepted meanwhile."""
+
+
+def _submit(farm: Farm, draft: Draft, spec: Spec) -> None:
+    for file, path in draft.also.items():
+        farm.store.put_file(keys.job(spec.id, "input", file), path)
+    pointer = keys.name(spec.owner, keys.called(spec.id))
+    if not lifecycle.submit(farm, spec, draft.data, pointer):
+        raise _Late
+
+
+def _named(farm: Farm, draft: Draft, owner: str, key: Key | None, name: str) -> Spec:
+    steps = ([] if owner == LOCAL else [owner]) + [name, secrets.token_hex(4)]
+    id_ = "~".join(steps)
+    return replace(
         draft.spec,
         id=id_,
         farm=farm.id,
@@ -90,56 +145,46 @@ def accept(
         created=time.time(),
         input=keys.job(id_, "input", "text"),
         key=key.id if key else "",
-        request=_digest(draft),
     )
-    if name and farm.store.exists(keys.spec(id_)):
-        return _accepted(farm, spec), False
-    with _charged(farm, draft, spec, key) as taken:
-        taken.append(lifecycle.submit(farm, spec, draft.data))
-    return (spec, True) if taken == [True] else (_accepted(farm, spec), False)
-
-
-def _accepted(farm: Farm, spec: Spec) -> Spec:
-    """Return the job that has this id already, if it was made from the same request."""
-    stored = from_json(Spec, farm.store.get(keys.spec(spec.id)))
-    if stored.request != spec.request:
-        raise Conflict(f"there is a job {outside(spec.id)!r} already, from another request")
-    return stored
 
 
 @contextmanager
-def _charged(farm: Farm, draft: Draft, spec: Spec, key: Key | None) -> Iterator[list[bool]]:
-    """Charge a key for a job; give it back where the block does not note that it was new."""
-    new: list[bool] = []
+def charged(farm: Farm, spec: Spec, key: Key | None, characters: int) -> Iterator[None]:
+    """Charge a key for a job, and give it back where the block raises.
+
+    Raises:
+        InvalidInput: it is more than the key may have on any day.
+        Exceeded: the key's limits do not allow it.
+    """
     if key is None:
-        yield new
+        yield
         return
     limits, per_day = Limits(farm.ledger), key.limits.characters_per_day
-    if 0 < per_day < draft.characters:
+    if 0 < per_day < characters:
         raise InvalidInput(
-            f"{draft.characters} characters: this key may have {per_day} a day; cut the text"
+            f"{characters} characters: this key may have {per_day} a day; cut the text"
         )
-    spent = limits.spend(key.id, draft.characters, per_day)
+    spent = limits.spend(key.id, characters, per_day)
     if not spent.allowed:
         raise Exceeded("characters per day", spent)
     try:
         entered = limits.enter(key.id, spec.id, key.limits.jobs_in_flight)
         if not entered.allowed:
             raise Exceeded("jobs in flight", entered)
-        yield new
-    finally:
-        if new != [True]:
-            limits.refund(key.id, draft.characters, spent)
-            if not farm.ledger.knows(spec.id):
-                limits.leave(key.id, spec.id)
+        yield
+    except BaseException:
+        limits.refund(key.id, characters, spent)
+        if not farm.ledger.knows(spec.id):
+            limits.leave(key.id, spec.id)
+        raise
 
 
-def _digest(draft: Draft) -> str:
-    """Name a request by all that its client chose: what the farm adds is left out."""
-    found = hashlib.sha256(to_json(replace(draft.spec, deadline=0.0)))
-    if isinstance(draft.data, Path):
-        with draft.data.open("rb") as stream:
+def digest(draft: Spec, data: bytes | Path) -> str:
+    """Name a request by all that its client chose; `draft` has no voices pinned yet."""
+    found = hashlib.sha256(to_json(replace(draft, deadline=0.0)))
+    if isinstance(data, Path):
+        with data.open("rb") as stream:
             found.update(hashlib.file_digest(stream, "sha256").digest())
     else:
-        found.update(hashlib.sha256(draft.data).digest())
+        found.update(hashlib.sha256(data).digest())
     return found.hexdigest()

@@ -45,7 +45,7 @@ class World:
         fields: dict[str, Any] = {"secrets": self.secrets.get, "clock": self.clock, **changes}
         return Deliveries(self.store, "farm", outgoing=outgoing, **fields)
 
-    def note(self, url: str, job: str = "ann~book-1", owner: str = "ann", **changes: Any) -> None:
+    def note(self, url: str, job: str = "ann~book-1~0", owner: str = "ann", **changes: Any) -> None:
         """Have the end of a job noted."""
         webhooks.note(self.store, spec(url, job, owner), {**record(), **changes})
 
@@ -59,7 +59,7 @@ class World:
         return from_json(Delivery, self.store.get(key))
 
 
-def spec(url: str, job: str = "ann~book-1", owner: str = "ann") -> Spec:
+def spec(url: str, job: str = "ann~book-1~0", owner: str = "ann") -> Spec:
     voice = Voice("tone", "d" * 64, "tone", "tone", "en", 8_000)
     return Spec(
         id=job,
@@ -80,7 +80,7 @@ def record(**changes: Any) -> dict[str, Any]:
     """The terminal record of a job, as `farm.lifecycle` writes it."""
     return {
         "schema": 1,
-        "job": "ann~book-1",
+        "job": "ann~book-1~0",
         "revision": 1,
         "state": "completed",
         "title": "A Private Diary",

@@ -207,7 +207,7 @@ def test_a_cancelled_job_is_not_sent_again(farm: Running) -> None:
 
 def test_one_job_that_cannot_be_taken_up_does_not_stop_the_others(farm: Running) -> None:
     farm.submit(TEXT)
-    farm.farm.store.put(keys.open_marker("a-first"), b"1")
+    farm.farm.store.put(keys.open_marker("a-first", 1), b"")
     farm.redis.flushall()
     farm.queue.clear()
     with quiet():

@@ -92,7 +92,7 @@ def test_a_document_that_cannot_be_read_fails_its_job_with_the_reason(farm: Runn
     assert record["error"] == result["failed"]
     assert "a.epub" in record["error"]
     assert not farm.queue
-    assert not farm.farm.store.exists(keys.open_marker("j"))
+    assert not farm.farm.store.exists(keys.open_marker("j", 1))
 
 
 @pytest.mark.parametrize("kind", ["book", "batch", "speech"])

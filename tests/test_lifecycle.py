@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from farm import keys, lifecycle, revising
+from farm import keys, lifecycle, recovery, revising
 from farm.audio import Audio
 from farm.engines import Engine
 from farm.errors import (
@@ -109,7 +110,7 @@ def test_a_text_that_is_not_utf_8_fails_with_the_place(farm: Running) -> None:
 
 def test_what_a_client_was_told_is_in_the_store_before_any_message(farm: Running) -> None:
     spec = farm.submit(TEXT)
-    assert farm.farm.store.get(keys.open_marker("j")) == b"1"
+    assert farm.farm.store.exists(keys.open_marker("j", 1))
     assert farm.farm.store.get(spec.input) == TEXT.encode()
     assert farm.farm.spec("j") == spec
 
@@ -144,9 +145,9 @@ def test_an_owner_that_is_no_part_of_a_key_is_refused(farm: Running) -> None:
         lifecycle.submit(farm.farm, spec, b"Hello.")
 
 
-@pytest.mark.parametrize("writes", range(6))
+@pytest.mark.parametrize("writes", range(5))
 def test_a_submit_that_dies_at_any_write_is_either_not_accepted_or_brought_to_its_end(
-    writes: int, redis_url: str, tmp_path: Path
+    writes: int, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Brittle(tmp_path / "store")
     with running(redis_url, tmp_path, store) as farm, quiet():
@@ -157,7 +158,7 @@ def test_a_submit_that_dies_at_any_write_is_either_not_accepted_or_brought_to_it
         except StoreUnavailable:
             accepted = False
         store.left = 1_000_000
-        assert accepted == (writes >= 5)
+        assert accepted == (writes >= 4)
         farm.queue.clear()
         farm.control.tick()
         if store.exists(keys.spec("j")):
@@ -166,6 +167,8 @@ def test_a_submit_that_dies_at_any_write_is_either_not_accepted_or_brought_to_it
             assert not farm.queue
             farm.submit(TEXT)
             assert farm.finish() == "completed"
+        monkeypatch.setattr(recovery, "WRITING_S", -1.0)
+        recovery.recover(farm.farm)
         assert list(store.list("open/")) == []
 
 
@@ -180,13 +183,13 @@ def test_a_submit_that_dies_between_ledger_and_message_is_taken_up(
     farm: Running, redis_url: str
 ) -> None:
     live, farm.farm.ledger = farm.farm.ledger, Mute(redis_url)
-    with pytest.raises(LedgerUnavailable):
-        lifecycle.submit(farm.farm, farm.spec(), TEXT.encode())
+    with quiet():
+        assert lifecycle.submit(farm.farm, farm.spec(), TEXT.encode())
     farm.farm.ledger._redis.close()
     farm.farm.ledger = live
     assert farm.farm.ledger.knows("j")
     assert not farm.queue
-    assert lifecycle.recover(farm.farm) == 0
+    assert recovery.recover(farm.farm) == 0
     farm.drain()
     assert farm.show()["state"] == "completed"
 
@@ -194,9 +197,9 @@ def test_a_submit_that_dies_between_ledger_and_message_is_taken_up(
 def test_recovery_leaves_running_jobs_alone(farm: Running) -> None:
     farm.submit(TEXT)
     waiting = list(farm.queue)
-    assert lifecycle.recover(farm.farm) == 0
+    assert recovery.recover(farm.farm) == 0
     farm.step()
-    assert lifecycle.recover(farm.farm) == 0
+    assert recovery.recover(farm.farm) == 0
     assert [ref.stage for ref, _ in farm.queue] == ["page"]
     assert waiting[0][0].stage == "read"
     farm.drain()
@@ -207,17 +210,17 @@ def test_recovery_leaves_other_farms_jobs_alone(farm: Running) -> None:
     assert lifecycle.submit(farm.farm, replace(farm.spec(), farm="elsewhere"), TEXT.encode())
     farm.redis.flushall()
     farm.queue.clear()
-    assert lifecycle.recover(farm.farm) == 0
+    assert recovery.recover(farm.farm) == 0
     assert not farm.queue
-    assert farm.farm.store.exists(keys.open_marker("j"))
+    assert farm.farm.store.exists(keys.open_marker("j", 1))
 
 
 def test_the_end_is_recorded_once_and_the_open_marker_goes(farm: Running) -> None:
     farm.submit(TEXT)
     farm.until("package")
-    assert farm.farm.store.exists(keys.open_marker("j"))
+    assert farm.farm.store.exists(keys.open_marker("j", 1))
     farm.drain()
-    assert not farm.farm.store.exists(keys.open_marker("j"))
+    assert not farm.farm.store.exists(keys.open_marker("j", 1))
     record = json.loads(farm.farm.store.get(keys.status("j", 1)))
     assert record == farm.show()
     lifecycle.close(farm.farm, "j", 1, State.FAILED, "too late")
@@ -237,9 +240,9 @@ def test_a_death_between_the_end_and_its_record_is_made_good(
         assert not store.exists(keys.status("j", 1))
         assert farm.show()["state"] == "finalizing"
         store.left = 1_000_000
-        assert lifecycle.recover(farm.farm) == 0
+        assert recovery.recover(farm.farm) == 0
         assert json.loads(store.get(keys.status("j", 1)))["state"] == "completed"
-        assert not store.exists(keys.open_marker("j"))
+        assert not store.exists(keys.open_marker("j", 1))
 
 
 def test_a_job_is_shown_from_its_record_when_redis_has_forgotten_it(farm: Running) -> None:
@@ -264,7 +267,7 @@ def test_a_cancelled_job_stops_at_once_and_keeps_its_segments(farm: Running) -> 
     assert farm.show()["state"] == "cancelled"
     assert farm.performed()["items"] == 0
     assert len(farm.segments()) == 3
-    assert not farm.farm.store.exists(keys.open_marker("j"))
+    assert not farm.farm.store.exists(keys.open_marker("j", 1))
     assert not farm.farm.store.exists(keys.manifest("j", 1))
 
 
@@ -274,14 +277,14 @@ def test_a_cancel_outlives_redis(farm: Running) -> None:
     farm.queue.clear()
     lifecycle.cancel(farm.farm, "j")
     assert farm.show()["state"] == "cancelled"
-    assert lifecycle.recover(farm.farm) == 0
+    assert recovery.recover(farm.farm) == 0
     assert not farm.queue
 
 
 def test_a_cancel_that_died_half_way_is_carried_out(farm: Running) -> None:
     farm.submit(TEXT)
     farm.farm.store.put(keys.revision("j", 1, "cancel"), b"")
-    lifecycle.recover(farm.farm)
+    recovery.recover(farm.farm)
     farm.drain()
     assert farm.show()["state"] == "cancelled"
     assert farm.performed() == {}
@@ -314,7 +317,7 @@ def test_a_pause_outlives_redis(farm: Running) -> None:
     lifecycle.pause(farm.farm, "j")
     farm.redis.flushall()
     farm.queue.clear()
-    assert lifecycle.recover(farm.farm) == 1
+    assert recovery.recover(farm.farm) == 1
     farm.drain()
     assert farm.show()["state"] == "paused"
     lifecycle.resume(farm.farm, "j")
@@ -327,7 +330,7 @@ def test_a_resumed_job_stays_resumed_when_redis_is_lost(farm: Running) -> None:
     lifecycle.resume(farm.farm, "j")
     farm.redis.flushall()
     farm.queue.clear()
-    lifecycle.recover(farm.farm)
+    recovery.recover(farm.farm)
     assert farm.finish() == "completed"
 
 
@@ -389,7 +392,7 @@ def test_a_running_job_is_neither_retried_nor_removed(farm: Running) -> None:
     assert farm.finish() == "completed"
 
 
-@pytest.mark.parametrize("writes", [3, 4, 5])
+@pytest.mark.parametrize("writes", [3, 4])
 def test_a_retry_that_dies_after_any_write_is_taken_up(
     writes: int, redis_url: str, tmp_path: Path
 ) -> None:
@@ -399,10 +402,10 @@ def test_a_retry_that_dies_after_any_write_is_taken_up(
         farm.drain()
         store.left = writes
         live, farm.farm.ledger = farm.farm.ledger, Ledger("unix:///nowhere/redis.sock")
-        with pytest.raises(Unavailable):
+        with suppress(Unavailable):
             revising.retry(farm.farm, "j")
         store.left, farm.farm.ledger = 1_000_000, live
-        assert lifecycle.recover(farm.farm) == 1
+        assert recovery.recover(farm.farm) == 1
         assert farm.finish() == "completed"
         assert farm.show()["revision"] == 2
 

@@ -36,7 +36,7 @@ LAYERS = [
     {"tape", "warming", "webhooks"},
     {"assembly", "synthesis", "planning", "lifecycle"},
     {"reading", "publishing", "serving", "revocation", "contents", "submission", "survey"},
-    {"revising", "retention"},
+    {"revising", "retention", "recovery"},
     {"editing"},
     {"stages"},
     {"dispatch"},

@@ -122,10 +122,10 @@ def test_an_end_that_is_noted_again_is_neither_written_nor_sent_again(
 def test_a_crash_in_the_midst_of_noting_leaves_one_delivery(world: World, there: Receiver) -> None:
     world.note(there.url)
     (key,) = world.store.list("webhooks/")
-    world.store.delete(keys.revision("ann~book-1", 1, "webhook"))
+    world.store.delete(keys.revision("ann~book-1~0", 1, "webhook"))
     world.note(there.url)
     assert list(world.store.list("webhooks/")) == [key]
-    assert world.store.exists(keys.revision("ann~book-1", 1, "webhook"))
+    assert world.store.exists(keys.revision("ann~book-1~0", 1, "webhook"))
     make(world)
     assert len(there.got) == 1
 
@@ -135,11 +135,11 @@ def test_every_acceptance_revision_and_job_has_a_message_of_its_own(
 ) -> None:
     world.note(there.url)
     world.note(there.url, revision=2)
-    world.note(there.url, job="ann~book-2")
-    world.note(there.url, job="bob~book-1", owner="bob")
-    again = replace(spec(there.url, "ann~book-3"), created=ENDED - 5)
+    world.note(there.url, job="ann~book-2~0")
+    world.note(there.url, job="bob~book-1~0", owner="bob")
+    again = replace(spec(there.url, "ann~book-3~0"), created=ENDED - 5)
     webhooks.note(world.store, again, record())
-    for key in list(world.store.list("jobs/ann~book-3/")):
+    for key in list(world.store.list("jobs/ann~book-3~0/")):
         world.store.delete(key)
     webhooks.note(world.store, replace(again, created=ENDED), record())
     assert len(world.keys()) == 6
@@ -176,7 +176,7 @@ def test_what_fails_is_sent_again_with_the_same_id_at_the_times_that_are_told(
 def test_the_jitter_is_a_function_of_the_message(tmp_path: Path, there: Receiver) -> None:
     there.answer = lambda _: (500, {}, b"")
     due = []
-    for name, job in (("a", "ann~book-1"), ("b", "ann~book-1"), ("c", "ann~book-2")):
+    for name, job in (("a", "ann~book-1~0"), ("b", "ann~book-1~0"), ("c", "ann~book-2~0")):
         world = World(LocalStore(tmp_path / name))
         world.note(there.url, job=job)
         make(world)
@@ -249,15 +249,16 @@ def test_dead_letters_are_an_owners_own_and_replayed_from_the_first_attempt(
     world: World, there: Receiver
 ) -> None:
     there.answer = lambda _: (410, {}, b"")
-    for job, owner in (("ann~a", "ann"), ("ann~b", "ann"), ("bob~a", "bob")):
+    for job, owner in (("ann~a~0", "ann"), ("ann~b~0", "ann"), ("bob~a~0", "bob")):
         world.note(there.url, job=job, owner=owner)
     process = world.process()
     while process.look():
         process.wait()
     process.wait()
-    assert {each.job for each in webhooks.dead(world.store, "farm")} == {"ann~a", "ann~b", "bob~a"}
+    everybodys = {each.job for each in webhooks.dead(world.store, "farm")}
+    assert everybodys == {"ann~a~0", "ann~b~0", "bob~a~0"}
     first, second = webhooks.dead(world.store, "farm", "ann")
-    assert {first.job, second.job} == {"ann~a", "ann~b"}
+    assert {first.job, second.job} == {"ann~a~0", "ann~b~0"}
     assert list(webhooks.dead(world.store, "farm", "ann", after=first.id)) == [second]
     assert list(webhooks.dead(world.store, "other")) == []
 
@@ -328,7 +329,7 @@ def test_two_processes_at_once_may_send_twice_and_lose_nothing(
     world: World, there: Receiver
 ) -> None:
     for n in range(6):
-        world.note(there.url, job=f"ann~{n}")
+        world.note(there.url, job=f"ann~{n}~0")
     one, other = world.process(), world.process()
     waiting = True
     while waiting:

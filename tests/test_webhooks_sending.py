@@ -49,8 +49,8 @@ def test_a_receiver_that_never_answers_holds_up_only_its_own(world: World, there
     process.outgoing = replace(process.outgoing, total_s=30.0)
     with answering(never) as port:
         for n in range(8):
-            world.note(f"http://127.1:{port}/", job=f"ann~d{n}")
-        world.note(there.url, job="ann~alive")
+            world.note(f"http://127.1:{port}/", job=f"ann~d{n}~0")
+        world.note(there.url, job="ann~alive~0")
         assert process.look()
         end = time.monotonic() + 20
         while len(world.keys()) == 9 and time.monotonic() < end:
@@ -70,8 +70,8 @@ def test_an_owner_has_a_share_of_what_is_made_at_once(
     go = threading.Event()
     slow(there, go, "/slow")
     for n in range(5):
-        world.note(f"{there.url}/slow", job=f"ann~{n}")
-    world.note(f"{there.url}/", job="bob~1", owner="bob")
+        world.note(f"{there.url}/slow", job=f"ann~{n}~0")
+    world.note(f"{there.url}/", job="bob~1~0", owner="bob")
     process = world.process()
     assert process.look()
     end = time.monotonic() + 5
@@ -93,7 +93,7 @@ def test_it_runs_until_it_is_told_to_end_and_only_while_it_is_the_one(
     monkeypatch.setattr(sending, "PAUSE_S", 0.01)
     process, over = world.process(active=False), threading.Event()
     for n in range(6):
-        world.note(there.url, job=f"ann~{n}")
+        world.note(there.url, job=f"ann~{n}~0")
     thread = threading.Thread(target=process.run, args=(over,))
     thread.start()
     time.sleep(0.1)

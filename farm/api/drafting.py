@@ -6,13 +6,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farm.api.service import Service
 from farm.errors import InvalidInput
 from farm.jobs import Kind, Output, Priority, Prosody, Spec
-from farm.submission import Draft
+from farm.submission import Draft, digest
 from farm.survey import Survey, survey
 
 #: Speeds that a voice is asked for.
@@ -59,6 +59,31 @@ def look(wish: Wish, data: bytes | Path) -> Survey:
         return survey(wish.kind, path, wish.name)
 
 
+def asked(wish: Wish, data: bytes | Path) -> Spec:
+    """Return a wish as a spec without voices, with the digest by which it is known again."""
+    spec = Spec(
+        id="",
+        kind=wish.kind,
+        farm="",
+        owner="",
+        input="",
+        voice=wish.voice,
+        voices={},
+        created=0.0,
+        title=wish.title,
+        language=wish.language,
+        prosody=wish.prosody,
+        output=wish.output,
+        priority=wish.priority,
+        labels=wish.labels,
+        pauses=wish.pauses,
+        name=wish.name,
+        ttl_s=wish.ttl_s,
+        webhook=wish.webhook,
+    )
+    return replace(spec, request=digest(spec, data))
+
+
 def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     """Read an input through, pin the voices that it may use, and count its characters.
 
@@ -73,27 +98,12 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     found = look(wish, data)
     voice = wish.voice or held.settings.voice
     named = set(found.voices)
-    if wish.kind == "batch":  # a line with an unknown voice fails by itself
-        named &= held.studio.voices(owner).keys()
-    spec = Spec(
-        id="",
-        kind=wish.kind,
-        farm="",
-        owner="",
-        input="",
+    if wish.kind == "batch":  # a line with an unknown or revoked voice fails by itself
+        named = {name for name in named if held.studio.speaks(name, owner)}
+    spec = replace(
+        asked(wish, data),
         voice=voice,
         voices=held.studio.pin({voice, *named}, owner),
-        created=0.0,
-        title=wish.title,
-        language=wish.language,
-        prosody=wish.prosody,
-        output=wish.output,
-        priority=wish.priority,
-        labels=wish.labels,
-        pauses=wish.pauses,
-        name=wish.name,
         deadline=time.time() + wish.deadline_s if wish.deadline_s else 0.0,
-        ttl_s=wish.ttl_s,
-        webhook=wish.webhook,
     )
     return Draft(spec, data, found.characters)

@@ -14,14 +14,15 @@ from pydantic import ValidationError
 from farm import contents, editing, lifecycle, retention, revising
 from farm.api import inputs, records
 from farm.api.callers import Caller, Held, Reader, Submitter
-from farm.api.drafting import Wish, draft
+from farm.api.drafting import Wish, asked, draft
 from farm.api.estimates import estimate
 from farm.api.listing import Selection, listed
 from farm.api.problems import Problem
 from farm.api.requests import Changes, NewJob, Options
 from farm.api.service import Service
 from farm.api.uploads import on_disk
-from farm.submission import accept, named_by
+from farm.errors import LedgerUnavailable
+from farm.submission import accept, charged, found, named_by
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -43,11 +44,16 @@ def _submitted(
     if wish.webhook and caller.key is None:
         detail = "a webhook is signed with the secret of an API key: make one with farm keys add"
         raise Problem(400, "invalid-request", detail, field="webhook")
-    wanted = draft(held, caller.owner, wish, data)
-    spec, new = accept(held.farm, wanted, caller.owner, caller.key, name)
+    new, spec = False, found(held.farm, caller.owner, name, asked(wish, data).request)
+    if spec is None:
+        wanted = draft(held, caller.owner, wish, data)
+        spec, new = accept(held.farm, wanted, caller.owner, caller.key, name)
     response.status_code = HTTPStatus.ACCEPTED if new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/jobs/{held.name(spec, caller.owner)}"
-    return records.job(held.record(spec))
+    try:
+        return records.job(held.record(spec))
+    except LedgerUnavailable:  # what is accepted is accepted
+        return records.job(held.waiting(spec))
 
 
 def _made(
@@ -90,6 +96,7 @@ def upload(
     caller: Submitter,
     response: Response,
     id: Annotated[str, Form(max_length=80)] = "",
+    idempotency_key: IdempotencyKey = "",
 ) -> records.Job | records.Estimate:
     """Submit a document, or a batch's lines, as a file."""
     try:
@@ -101,7 +108,8 @@ def upload(
         if options.dry_run:
             response.status_code = HTTPStatus.OK
             return estimate(held, caller.owner, wish, path)
-        return _submitted(held, caller, wish, path, response, id)
+        name = id or (named_by(caller.owner, idempotency_key) if idempotency_key else "")
+        return _submitted(held, caller, wish, path, response, name)
 
 
 @router.get("")
@@ -155,17 +163,20 @@ def failures(
 ) -> records.Failures:
     """List what could not be spoken, with its text and the reason."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    rows = contents.details(held.farm, spec.id)["failures"]
+    rows = contents.failures(held.farm, spec.id)
     shown = [records.Failure.model_validate(row) for row in rows[offset : offset + limit]]
     more = offset + limit if len(rows) > offset + limit else None
     return records.Failures(data=shown, next_offset=more)
 
 
 @router.get("/{name}/outputs")
-def outputs(name: Name, held: Held, caller: Reader) -> records.Files:
-    """List a finished job's files, each with an address to fetch it at."""
+def outputs(
+    name: Name, held: Held, caller: Reader, offset: Offset = 0, limit: Limit = 1000
+) -> records.Files:
+    """List the files of a finished job's items, each with an address to fetch it at."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    return records.Files(data=held.files(spec, time.time()))
+    data, more = held.files(spec, offset, limit, time.time())
+    return records.Files(data=data, next_offset=offset + limit if more else None)
 
 
 @router.post("/{name}/cancel")
@@ -192,7 +203,9 @@ def resume(name: Name, held: Held, caller: Submitter) -> records.Job:
 @router.post("/{name}/retry", status_code=202)
 def retry(name: Name, held: Held, caller: Submitter) -> records.Job:
     """Run an ended job again; only what is not stored, such as what failed, is spoken."""
-    revising.retry(held.farm, held.job(caller.owner, name, admin=caller.admin).id)
+    spec = held.job(caller.owner, name, admin=caller.admin)
+    with charged(held.farm, spec, caller.key, 0):
+        revising.retry(held.farm, spec.id)
     return _shown(held, caller, name)
 
 
@@ -200,7 +213,8 @@ def retry(name: Name, held: Held, caller: Submitter) -> records.Job:
 def edit(name: Name, body: Changes, held: Held, caller: Submitter) -> records.Job:
     """Speak some segments otherwise, and make the files of all again: the next revision."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    editing.edit(held.farm, spec, [change.edit() for change in body.edits])
+    with charged(held.farm, spec, caller.key, sum(len(each.text) for each in body.edits)):
+        editing.edit(held.farm, spec, [change.edit() for change in body.edits])
     return _shown(held, caller, name)
 
 
@@ -214,7 +228,8 @@ def retake(
 ) -> records.Job:
     """Have one segment read once more, another way."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    editing.retake(held.farm, spec, index, start)
+    with charged(held.farm, spec, caller.key, 0):
+        editing.retake(held.farm, spec, index, start)
     return _shown(held, caller, name)
 
 

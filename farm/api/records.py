@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from farm import keys
 from farm.contents import Record
 from farm.jobs import State
-from farm.submission import outside
 
 Milliseconds = Annotated[int, Field(ge=0)]
 Unix = Annotated[float, Field(ge=0, description="Unix seconds")]
@@ -78,7 +78,7 @@ def job(record: Record) -> Job:
     known = ("revision", "kind", "owner", "title", "voice", "priority", "labels", "error")
     return Job(
         **{name: record[name] for name in known if name in record},
-        id=outside(record["job"]),
+        id=keys.called(record["job"]),
         state=state,
         created=record["created"],
         begun=record.get("begun"),
@@ -128,6 +128,7 @@ class Files(Page):
     """Files, those of the whole job first."""
 
     data: list[File]
+    next_offset: int | None = None
 
 
 class Item(BaseModel):

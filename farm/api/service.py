@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from farm import contents, lifecycle
+from farm import contents, keys, lifecycle
 from farm.access import KeyFile
 from farm.api.records import File
 from farm.api.signing import Signer
@@ -18,7 +18,7 @@ from farm.ledger.limits import Limits
 from farm.outgoing import Outgoing
 from farm.storage.local import LocalStore
 from farm.studio import Studio
-from farm.submission import inside, outside
+from farm.submission import find
 from farm.tasks.app import create_celery, create_farm
 
 #: Seconds for which an address is good at least; it changes every so often, so players keep it.
@@ -31,7 +31,7 @@ class Service:
     def __init__(self, settings: Settings, farm: Farm | None = None) -> None:
         """Serve the farm of these settings, by a hold on it that is there already or a new one."""
         self.settings = settings
-        self.farm = farm or create_farm(settings, create_celery(settings))
+        self.farm = farm or create_farm(settings, create_celery(settings, results=False))
         self.studio = Studio(settings, self.farm.store)
         self.keys = KeyFile(settings.keys_path)
         self.limits = Limits(self.farm.ledger)
@@ -46,25 +46,37 @@ class Service:
         """
         try:
             of, tilde, rest = name.partition("~")
-            id_ = inside(of, rest) if admin and tilde else inside(owner, name)
-            spec = self.farm.spec(check_id(id_))
+            whose, called = (of, rest) if admin and tilde else (owner, name)
+            spec = find(self.farm, check_id(whose, "owner"), called)
         except (NotFound, InvalidInput) as error:
             raise NotFound(f"no job {name!r}") from error
-        if spec.owner != owner and not admin:
-            raise NotFound(f"no job {name!r}")
         return spec
 
     def record(self, spec: Spec) -> Record:
         """Return what there is to know of a job."""
+        live = lifecycle.show(self.farm, spec.id)
         found = {
             "kind": spec.kind,
             "owner": spec.owner,
             "voice": spec.voice,
             "created": spec.created,
-            "title": spec.title or spec.name,
-            **contents.record(self.farm, spec.id),
+            **live,
+            "title": live.get("title") or spec.title or spec.name,
         }
         return {**found, "eta_s": self._eta(spec, found)}
+
+    def waiting(self, spec: Spec) -> Record:
+        """Return what there is to know of an accepted job of which the ledger does not know."""
+        return {
+            "job": spec.id,
+            "state": State.QUEUED.value,
+            "revision": 1,
+            "kind": spec.kind,
+            "owner": spec.owner,
+            "voice": spec.voice,
+            "created": spec.created,
+            "title": spec.title or spec.name,
+        }
 
     def _eta(self, spec: Spec, record: Record) -> float | None:
         """Return the seconds that the rest takes if nothing else is spoken meanwhile.
@@ -82,15 +94,13 @@ class Service:
 
     def name(self, spec: Spec, owner: str) -> str:
         """Return what a caller calls a job."""
-        return outside(spec.id) if spec.owner == owner else spec.id
+        called = keys.called(spec.id)
+        return called if spec.owner == owner else f"{spec.owner}~{called}"
 
-    def files(self, spec: Spec, now: float) -> list[File]:
-        """Return a job's files with addresses; none before it has any."""
-        try:
-            rows = contents.outputs(contents.manifest(self.farm, spec.id))
-        except NotFound:
-            return []
-        return [self._file(row, now) for row in rows]
+    def files(self, spec: Spec, offset: int, count: int, now: float) -> tuple[list[File], bool]:
+        """Return the files of some of a job's items with addresses, and whether there are more."""
+        rows, more = contents.some_outputs(self.farm, spec.id, offset, count)
+        return [self._file(row, now) for row in rows], more
 
     def _file(self, row: Record, now: float) -> File:
         url, expires = self.address(row["key"], row["name"], now)

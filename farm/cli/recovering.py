@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from farm import lifecycle
+from farm import recovery
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
 
@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def recover(json: JsonOption = False) -> None:
     """Take up unfinished jobs that Redis has lost (the control process does so by itself)."""
     with session() as joined:
-        taken = lifecycle.recover(joined.farm)
+        taken = recovery.recover(joined.farm)
     if json:
         print_json({"taken_up": taken})
     else:

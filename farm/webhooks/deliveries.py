@@ -96,7 +96,7 @@ def _delivery(spec: Spec, record: Mapping[str, Any]) -> Delivery:
     identity = [spec.farm, spec.id, spec.created, record["revision"], event]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
     data = {
-        "id": spec.id.removeprefix(f"{spec.owner}~"),
+        "id": keys.called(spec.id),
         "revision": record["revision"],
         "state": record["state"],
         **{name: record.get(name, 0) for name in COUNTS},

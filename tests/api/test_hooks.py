@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from farm import keys, lifecycle, webhooks
+from farm import keys, recovery, webhooks
+from farm.submission import find
 from tests.api.conftest import Api, serving, wait_for
 
 BODY = {"kind": "speech", "text": "Hello.", "output": {"format": "wav"}}
@@ -39,8 +40,10 @@ def test_a_finished_job_leaves_one_delivery_however_often_it_is_settled(
         told = json.loads(api.farm.store.get(key))
         assert told["payload"]["type"] == "job.completed"
         assert told["payload"]["data"]["id"] == "w"
-        api.farm.store.put(keys.open_marker("ann~w"), b"1")  # died before it took this away
-        assert lifecycle.recover(api.farm) == 0
+        api.farm.store.put(
+            keys.open_marker(find(api.farm, "ann", "w").id, 1), b""
+        )  # died before it took this away
+        assert recovery.recover(api.farm) == 0
         assert pending(api) == [key]
 
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from farm import keys, retention
+from farm.submission import find
 from tests.api.conftest import Api, wait_for
 
 SPEECH = {"kind": "speech", "text": "One is here. Two is there.", "output": {"format": "wav"}}
@@ -328,6 +329,6 @@ def test_priority_and_pauses_reach_the_spec(api: Api) -> None:
     api.workers.going.clear()
     body = {**BATCH, "priority": "bulk", "pauses": {"sentence": 5}, "ttl_s": 60}
     made(api.client(), body, "p")
-    spec = api.farm.spec("ann~p")
+    spec = find(api.farm, "ann", "p")
     assert (spec.priority, dict(spec.pauses), spec.ttl_s) == ("bulk", {"sentence": 5}, 60)
     api.workers.going.set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,15 +15,16 @@ from fastapi import APIRouter, Query
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from farm import contents, lifecycle
+from farm import contents, keys, lifecycle
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
 from farm.api.openai import requests, results
 from farm.api.openai.files import data_key, known
 from farm.api.problems import Problem
+from farm.api.requests import LabelName
 from farm.api.service import Service
 from farm.jobs import Output, Spec, State
-from farm.submission import accept, inside, outside
+from farm.submission import accept
 
 router = APIRouter(prefix="/v1/batches", tags=["OpenAI"])
 
@@ -43,7 +45,7 @@ STATUSES = {
     State.EXPIRED: "expired",
 }
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Value = Annotated[str, StringConstraints(max_length=512)]
 BatchId = Annotated[str, InPath(max_length=100)]
 
 
@@ -55,7 +57,7 @@ class NewBatch(BaseModel):
     input_file_id: Annotated[str, StringConstraints(max_length=100)]
     endpoint: Literal["/v1/audio/speech"]
     completion_window: Literal["24h"]
-    metadata: Annotated[dict[Text, Text], Field(max_length=16)] | None = None
+    metadata: Annotated[dict[LabelName, Value], Field(max_length=16)] | None = None
 
 
 class RequestCounts(BaseModel):
@@ -111,21 +113,19 @@ def create(body: NewBatch, held: Held, caller: Submitter) -> Batch:
         held.farm.store.get_file(data_key(caller.owner, file.id), asked)
         with asked.open("rb") as source, lines.open("wb") as target:
             target.writelines(requests.lines(source))
-        labels = {results.LABEL: file.id, **(body.metadata or {})}
+        labels = {**(body.metadata or {}), results.LABEL: file.id}
         wish = Wish("batch", output=Output("mp3"), labels=labels, deadline_s=WINDOW_S)
-        wanted = draft(held, caller.owner, wish, lines)
-        job = inside(caller.owner, name)
-        held.farm.store.put_file(results.requests_key(job), asked)
+        wanted = replace(draft(held, caller.owner, wish, lines), also={results.REQUESTS: asked})
         spec, _ = accept(held.farm, wanted, caller.owner, caller.key, name)
     return _batch(held, spec)
 
 
 def _batch(held: Service, spec: Spec) -> Batch:
     record = held.record(spec)
-    state, name = State(record["state"]), outside(spec.id)
+    state, name = State(record["state"]), keys.called(spec.id)
     status = STATUSES[state]
     total = record.get("items_total", 0)
-    lost = results.lost(held, spec) if state.terminal else min(record["failed"], total)
+    lost = results.lost(held, spec) if state.terminal else min(record.get("failed", 0), total)
     ended = int(record["ended"]) if record.get("ended") else None
     over = state is State.COMPLETED or state is State.FAILED
     labels = dict(spec.labels)
@@ -170,17 +170,20 @@ def list_batches(
     after: Annotated[str, Query(max_length=100)] = "",
 ) -> Batches:
     """List the caller's batches, the newest first."""
-    cursor = _cursor(held, caller.owner, after) if after else ""
-    rows, more = contents.page(
-        held.farm,
-        caller.owner,
-        limit,
-        cursor,
-        lambda row: results.LABEL in row.get("labels", {}),
-    )
+    rows: list[contents.Record] = []
+    more = _cursor(held, caller.owner, after) if after else ""
+    while True:  # other jobs, however many, hide no batch
+        found, more = contents.page(held.farm, caller.owner, limit - len(rows), more, _is_batch)
+        rows += found
+        if not more or len(rows) == limit:
+            break
     shown = [_batch(held, held.farm.spec(row["job"])) for row in rows]
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)
     return Batches(data=shown, first_id=ends[0], last_id=ends[1], has_more=bool(more))
+
+
+def _is_batch(row: contents.Record) -> bool:
+    return results.LABEL in row.get("labels", {})
 
 
 def _cursor(held: Service, owner: str, name: str) -> str:

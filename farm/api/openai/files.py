@@ -17,7 +17,7 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from farm.api.callers import Held, Reader, Submitter
-from farm.api.downloads import mime
+from farm.api.downloads import attachment, mime
 from farm.api.openai import results
 from farm.api.service import Service
 from farm.api.uploads import on_disk
@@ -27,6 +27,8 @@ router = APIRouter(prefix="/v1/files", tags=["OpenAI"])
 
 #: Bytes sent at once.
 BLOCK = 1 << 18
+#: Microseconds from which those of a file's making are taken away: so the newest sort first.
+LAST_US = 10**16 - 1
 
 FileId = Annotated[str, Path(max_length=200)]
 
@@ -44,7 +46,7 @@ class FileObject(BaseModel):
 
 
 class FileList(BaseModel):
-    """Files, by id."""
+    """Files, the newest first."""
 
     object: Literal["list"] = "list"
     data: list[FileObject]
@@ -79,7 +81,7 @@ def create(
     caller: Submitter,
 ) -> FileObject:
     """Store a file; a batch's, or a document for `input` of `POST /v1/jobs`."""
-    id_ = f"file-{secrets.token_hex(12)}"
+    id_ = _new_id()
     with on_disk(file) as path:
         found = FileObject(
             id=id_,
@@ -93,15 +95,20 @@ def create(
     return found
 
 
+def _new_id() -> str:
+    """Make an id that sorts before those that are there."""
+    return f"file-{LAST_US - time.time_ns() // 1000:014x}{secrets.token_hex(5)}"
+
+
 @router.get("")
 def list_files(
     held: Held,
     caller: Reader,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     after: Annotated[str, Query(max_length=200)] = "",
     purpose: Annotated[str, Query(max_length=40)] = "",
 ) -> FileList:
-    """List the caller's uploads."""
+    """List the caller's uploads, the newest first."""
     begins = f"files/{caller.owner}/"
     keys = held.farm.store.list(begins, after=f"{begins}{after}.json" if after else "")
     found: list[FileObject] = []
@@ -147,10 +154,10 @@ def content(id: FileId, held: Held, caller: Reader) -> StreamingResponse:
     """Fetch a file."""
     made = results.find(held, caller, id)
     if made is not None:
-        return StreamingResponse(made.blocks(), media_type=mime(made.name))
+        return StreamingResponse(made.blocks(), 200, attachment(made.name), mime(made.name))
     file = known(held, caller.owner, id)
     blocks = _blocks(held, data_key(caller.owner, id))
-    return StreamingResponse(blocks, media_type=mime(file.filename))
+    return StreamingResponse(blocks, 200, attachment(file.filename), mime(file.filename))
 
 
 def _blocks(held: Service, key: str) -> Iterator[bytes]:

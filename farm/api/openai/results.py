@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,8 @@ class Made:
         return self.known if self.known >= 0 else sum(map(len, self.blocks()))
 
 
-def requests_key(job: str) -> str:
-    """Key of a batch's lines as its client wrote them."""
-    return keys.job(job, "input", "requests.jsonl")
+#: Name, beside a batch's input, of its lines as its client wrote them.
+REQUESTS = "requests.jsonl"
 
 
 def output_id(name: str) -> str:
@@ -69,24 +68,26 @@ def find(held: Service, caller: Caller, id: str) -> Made | None:
     spec = held.job(caller.owner, name)
     if kind == "audio":
         return _audio(held, spec, int(line or 0), id)
-    listed = _listed(held, spec, id)
+    _check_ended(held, spec, id)
     rows = {"out": _spoken, "err": _failed}[kind]
     created = lifecycle.show(held.farm, spec.id).get("ended", spec.created)
-    return Made(f"{name}_{kind}put.jsonl" if kind == "out" else f"{name}_errors.jsonl", created,
-                lambda: rows(held, spec, listed))  # fmt: skip
+    file = f"{name}_output.jsonl" if kind == "out" else f"{name}_errors.jsonl"
+
+    def blocks() -> Iterator[bytes]:
+        return rows(held, spec, map(json.loads, contents.lines(held.farm, spec.id)))
+
+    return Made(file, created, blocks)
 
 
-def _listed(held: Service, spec: Spec, id: str) -> list[dict[str, Any]]:
-    try:
-        items: list[dict[str, Any]] = contents.manifest(held.farm, spec.id)["items"]
-    except NotFound as error:
-        raise NotFound(f"no file {id!r}") from error
-    return items
+def _check_ended(held: Service, spec: Spec, id: str) -> None:
+    if not held.farm.store.exists(keys.manifest(spec.id, held.revision(spec))):
+        raise NotFound(f"no file {id!r}")
 
 
 def _audio(held: Service, spec: Spec, index: int, id: str) -> Made:
-    items = _listed(held, spec, id)
-    file = _sound(items[index]) if index < len(items) else None
+    _check_ended(held, spec, id)
+    row = next(contents.rows(held.farm, spec.id, index, 1), None)
+    file = _sound(row) if row else None
     if file is None:
         raise NotFound(f"no file {id!r}")
     key = file["key"]
@@ -105,8 +106,8 @@ def _sound(item: dict[str, Any]) -> dict[str, Any] | None:
     return next((file for file in found if file["format"] != "marks"), None)
 
 
-def _spoken(held: Service, spec: Spec, items: list[dict[str, Any]]) -> Iterator[bytes]:
-    name = spec.id.rpartition("~")[2]
+def _spoken(held: Service, spec: Spec, items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    name = keys.called(spec.id)
     for request, item in zip(_requests(held, spec.id), items, strict=True):
         file = _sound(item)
         if file is not None and not item.get("failed"):
@@ -122,8 +123,8 @@ def _spoken(held: Service, spec: Spec, items: list[dict[str, Any]]) -> Iterator[
             yield _line(id_, request.custom_id, response, None)
 
 
-def _failed(held: Service, spec: Spec, items: list[dict[str, Any]]) -> Iterator[bytes]:
-    name = spec.id.rpartition("~")[2]
+def _failed(held: Service, spec: Spec, items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    name = keys.called(spec.id)
     reasons: dict[int, str] = {}
     for row in lifecycle.failures(held.farm, spec.id):
         reasons.setdefault(row["item"], row["error"])
@@ -141,7 +142,8 @@ def _lost(item: dict[str, Any]) -> bool:
 def lost(held: Service, spec: Spec) -> int:
     """Count a finished batch's lines that could not be spoken, or not whole."""
     try:
-        return sum(map(_lost, contents.manifest(held.farm, spec.id)["items"]))
+        rows = contents.lines(held.farm, spec.id)
+        return sum(b'"files": ' not in row or b'"failed": ' in row for row in rows)
     except NotFound:
         return 0
 
@@ -152,5 +154,5 @@ def _line(id: str, custom_id: str, response: object, error: object) -> bytes:
 
 
 def _requests(held: Service, job: str) -> Iterator[requests.Request]:
-    with held.farm.store.open(requests_key(job)) as stream:
+    with held.farm.store.open(keys.job(job, "input", REQUESTS)) as stream:
         yield from (requests.read(line) for line in stream if line.strip())

@@ -8,24 +8,26 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from farm import streaming
+from farm import keys, lifecycle, streaming
 from farm.api.callers import Caller, Held, Reader, Submitter
 from farm.api.drafting import Wish, draft
-from farm.api.problems import Answer, Problem
+from farm.api.problems import RETRY_AFTER_S, Answer, Problem, of_farm
 from farm.api.service import Service
 from farm.audio import joining
 from farm.audio.live import LiveEncoder
-from farm.errors import EngineError, FarmError
+from farm.errors import Conflict, EngineError, FarmError, Unavailable
 from farm.jobs import Output, Prosody, Spec
 from farm.streaming import Spoken
-from farm.submission import accept, outside
+from farm.submission import accept
 
 router = APIRouter(prefix="/v1", tags=["OpenAI"])
 
@@ -35,6 +37,8 @@ INPUT_CHARACTERS = 4096
 MODELS = ("farm", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 #: Seconds after its end for which a speech job is kept.
 KEPT_S = 3600
+#: Threads that wait for speech, next to those of all other routes.
+LISTENERS = 64
 #: Unix seconds that every model and voice is said to be of: there is no better.
 CREATED = 1_700_000_000
 #: Status to OpenAI's kind of error; others are its server's.
@@ -79,15 +83,24 @@ class Error(BaseModel):
 
 def shape(problem: Problem) -> JSONResponse:
     """Write an error in OpenAI's form."""
+    return Answer({"error": _reason(problem)}, problem.status_code, problem.headers)
+
+
+def _reason(problem: Problem) -> dict[str, Any]:
     kind = TYPES.get(problem.status_code)
     kind = kind or ("invalid_request_error" if problem.status_code < 500 else "server_error")
-    error = {
-        "message": problem.detail,
-        "type": kind,
-        "param": problem.members.get("field"),
-        "code": problem.name.replace("-", "_"),
-    }
-    return Answer({"error": error}, problem.status_code, problem.headers)
+    code = "invalid_api_key" if problem.status_code == 401 else problem.name.replace("-", "_")
+    param = problem.members.get("field")
+    return {"message": problem.detail, "type": kind, "param": param, "code": code}
+
+
+async def listeners(request: Request) -> CapacityLimiter:
+    """Return the application's threads for those who wait for speech."""
+    found: CapacityLimiter = request.app.state.listeners
+    return found
+
+
+Listeners = Annotated[CapacityLimiter, Depends(listeners)]
 
 
 @router.post(
@@ -95,18 +108,49 @@ def shape(problem: Problem) -> JSONResponse:
     response_class=Response,
     responses={200: {"content": {"audio/*": {}, "text/event-stream": {}}}},
 )
-def speech(body: Speech, held: Held, caller: Submitter) -> StreamingResponse:
+async def speech(
+    body: Speech, held: Held, caller: Submitter, threads: Listeners
+) -> StreamingResponse:
     """Speak a text; its audio is sent while the rest is still being spoken."""
     _check_model(body.model)
+    if not threads.available_tokens:
+        detail = f"{LISTENERS} others wait for speech already; ask again soon, or make it a job"
+        raise Problem(503, "busy", detail, {"Retry-After": str(RETRY_AFTER_S)})
+    return await to_thread.run_sync(_begun, held, caller, body, threads, limiter=threads)
+
+
+def _begun(
+    held: Service, caller: Caller, body: Speech, threads: CapacityLimiter
+) -> StreamingResponse:
+    """Accept a speech, and answer as soon as there is audio: what is wrong before is an error."""
     spec = _accepted(held, caller, body)
-    heard = streaming.spoken(held.farm, spec)
-    first = next(heard)  # what is wrong from the start is an answer of its own
+    heard = streaming.spoken(held.farm, spec, streaming.PATIENCE_S)
+    try:
+        first = next(heard)
+    except Unavailable:
+        with suppress(Conflict):  # it has ended meanwhile
+            lifecycle.cancel(held.farm, spec.id)
+        raise
+    if first.audio is None:
+        raise _gap(1)
     encoder = LiveEncoder(body.response_format, spec.voices[spec.voice].sample_rate)
     blocks = _encoded(encoder, spec, itertools.chain([first], heard))
-    headers = {"X-Farm-Job": outside(spec.id)}
+    mime = encoder.mime
     if body.stream_format == "sse":
-        return StreamingResponse(_events(blocks, body), 200, headers, "text/event-stream")
-    return StreamingResponse(blocks, 200, headers, encoder.mime)
+        blocks, mime = _events(blocks, body), "text/event-stream"
+    headers = {"X-Farm-Job": keys.called(spec.id)}
+    return StreamingResponse(_sent(blocks, threads), 200, headers, mime)
+
+
+async def _sent(blocks: Iterator[bytes], threads: CapacityLimiter) -> AsyncIterator[bytes]:
+    """Yield blocks, each of which somebody's thread waits for."""
+    while (block := await to_thread.run_sync(next, blocks, None, limiter=threads)) is not None:
+        yield block
+
+
+def _gap(number: int) -> EngineError:
+    # Without its text: that is the client's, and this is logged.
+    return EngineError(f"segment {number} of the text cannot be spoken")
 
 
 def _check_model(model: str) -> None:
@@ -132,9 +176,9 @@ def _accepted(held: Service, caller: Caller, body: Speech) -> Spec:
 def _encoded(encoder: LiveEncoder, spec: Spec, heard: Iterator[Spoken]) -> Iterator[bytes]:
     """Yield the bytes of a speech, its pauses between; a gap ends it, so that it is noticed."""
     rate, pause_ms = spec.voices[spec.voice].sample_rate, 0
-    for spoken in heard:
+    for number, spoken in enumerate(heard, start=1):
         if spoken.audio is None:
-            raise EngineError(f"cannot be spoken: {spoken.segment['text']!r}")
+            raise _gap(number)
         yield encoder.encode(joining.silence(pause_ms, rate))
         yield encoder.encode(joining.resample(spoken.audio, rate))
         pause_ms = spoken.segment["pause_ms"]
@@ -149,7 +193,7 @@ def _events(blocks: Iterator[bytes], body: Speech) -> Iterator[bytes]:
                 audio = base64.b64encode(block).decode()
                 yield _event({"type": "speech.audio.delta", "audio": audio})
     except FarmError as error:
-        yield _event({"type": "error", "error": {"message": str(error), "code": "not_spoken"}})
+        yield _event({"type": "error", "error": _reason(of_farm(error))})
         return
     tokens = len(body.input)
     usage = {"input_tokens": tokens, "output_tokens": 0, "total_tokens": tokens}

@@ -1,0 +1,92 @@
+"""The ledger brought to what the store says: after a loss of Redis, or of whoever was at work."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from farm import keys, lifecycle
+from farm.errors import JobError, NotFound
+from farm.farm import Farm
+from farm.jobs import Spec, State
+
+log = logging.getLogger(__name__)
+
+#: Seconds in which whoever began to write a job, or its next revision, must have come to the end.
+WRITING_S = 60.0
+
+
+def recover(farm: Farm) -> int:
+    """Bring the ledger to what the store says of unfinished jobs; return how many were taken up.
+
+    Does nothing to jobs that the ledger knows, so it may run at any time.
+    """
+    taken = 0
+    for key in list(farm.store.list(keys.OPEN)):
+        try:
+            job, revision = keys.opened(key)
+            if farm.store.exists(keys.spec(job)):
+                taken += _recover(farm, farm.spec(job), revision)
+            elif _given_up(farm, job, revision):
+                lifecycle.withdraw(farm, job)
+        except (JobError, ValueError) as error:
+            log.warning("%s cannot be taken up: %s", key, error)
+    return taken
+
+
+def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
+    job = spec.id
+    if spec.farm != farm.id or not _accepted(farm, spec, revision):
+        return False
+    if farm.store.exists(keys.status(job, revision)):
+        lifecycle.settle(farm, spec, revision)
+        return False
+    if farm.store.exists(keys.revision(job, revision, "cancel")):
+        lifecycle.know(farm, job, revision)
+        lifecycle.close(farm, job, revision, State.CANCELLED)
+        return False
+    if _live_revision(farm, job) == revision:
+        lifecycle.record_end(farm, job, revision)
+        for ref in farm.ledger.follow(job):
+            farm.send(ref, "taken up")
+        return False
+    if lifecycle.current(farm, job) != revision:
+        farm.store.put(keys.job(job, "current"), str(revision).encode())
+    lifecycle.enlist(farm, spec)
+    lifecycle.begin(farm, spec, revision)
+    if farm.store.exists(keys.revision(job, revision, "pause")):
+        farm.ledger.pause(job)
+    return True
+
+
+def _accepted(farm: Farm, spec: Spec, revision: int) -> bool:
+    """Whether a revision was accepted; what was given up before that is taken away."""
+    if revision > 1:
+        if farm.store.exists(keys.edits(spec.id, revision)):
+            return True
+        if _given_up(farm, spec.id, revision):
+            farm.store.delete(keys.open_marker(spec.id, revision))
+        return False
+    if not spec.request:  # of the command line: its id is its own name
+        return True
+    try:
+        holder = farm.store.get(keys.name(spec.owner, keys.called(spec.id))).decode()
+    except NotFound:
+        holder = ""
+    if holder == spec.id:
+        return True
+    if holder or _given_up(farm, spec.id, revision):
+        lifecycle.withdraw(farm, spec.id)
+    return False
+
+
+def _given_up(farm: Farm, job: str, revision: int) -> bool:
+    """Whether whoever began to write a revision must be dead by now."""
+    return time.time() - float(farm.store.get(keys.open_marker(job, revision))) > WRITING_S
+
+
+def _live_revision(farm: Farm, job: str) -> int:
+    try:
+        return int(farm.ledger.job(job)["rev"])
+    except NotFound:
+        return 0
