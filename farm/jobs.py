@@ -266,13 +266,19 @@ class Output:
     format: str = "flac"
     """Of each item's file; a line's own format goes before it."""
     package: str = ""
-    """`m4b`, or nothing for separate files."""
+    """`m4b`, `azure` (a ZIP), or nothing for separate files."""
     formats: tuple[str, ...] = ()
     """Further formats in which each item is written."""
     subtitles: tuple[str, ...] = ()
     """`srt`, `vtt`, `json` (marks)."""
     loudness: float | None = -19.0
     """Integrated loudness (BS.1770, LUFS) that each item is brought to; None: as spoken."""
+    sample_rate: int = 0
+    """Hertz; 0: the voice's."""
+    bit_rate: int = 0
+    """Bits per second, of formats that lose something; 0: the format's own."""
+    options: tuple[str, ...] = ()
+    """Of the package `azure`: `words`, `sentences` (boundary files), `joined` (one audio)."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from farm import keys
 from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
 from farm.book import m4b, results, subtitles
 from farm.jobs import SCHEMA, About, Mark, Spec
@@ -116,7 +117,7 @@ def _azure(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
     archive, summary = press.folder / "results.zip", press.folder / "summary.json"
     with lines.open("rb") as stream:
         inputs = _inputs(press, records, (json.loads(line) for line in stream if line.strip()))
-        told = pack.write(archive, spec.id.rpartition("~")[2], inputs)
+        told = pack.write(archive, keys.called(spec.id), inputs)
     summary.write_bytes(results.dumped(told))
     seconds = sum(record.seconds for record in records)
     made = {"zip": press.put(archive, seconds, archive.name)}

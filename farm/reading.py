@@ -19,7 +19,7 @@ from farm.text import documents, lines, ssml
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 #: Engines that can change a voice's pitch; the others refuse a segment that asks for it.
-_PITCHED = frozenset({"fastspeech2", "tone"})
+PITCHED = frozenset({"fastspeech2", "tone"})
 #: Engines whose voices speak one language, and refuse a segment in another.
 _MONOLINGUAL = frozenset({"fastspeech2", "piper"})
 
@@ -140,7 +140,7 @@ def _line_item(index: int, line: lines.Line, spec: Spec) -> Item:
         prosody=replace(spec.prosody, speed=line.speed) if line.speed else None,
     )
     if not line.ssml:
-        return replace(item, blocks=(Block(line.text),))
+        return replace(item, blocks=_paragraphs(line.text))
     try:
         return _marked_up(item, line.ssml, spec)
     except JobError as error:
@@ -167,7 +167,7 @@ def _fitted(item: Item, spec: Spec) -> Item:
     for block in item.blocks:
         voice = spec.voices[block.voice or item.voice or spec.voice]
         usual = item.prosody or spec.prosody
-        if block.prosody and block.prosody.pitch != usual.pitch and voice.engine not in _PITCHED:
+        if block.prosody and block.prosody.pitch != usual.pitch and voice.engine not in PITCHED:
             block = replace(block, prosody=replace(block.prosody, pitch=usual.pitch))
             message = f"engine {voice.engine!r} cannot change the pitch of the voice {voice.id!r}"
             warnings[f"{message}: it stays as it is"] = None

@@ -401,3 +401,54 @@ def test_an_outbox_raises_what_could_not_be_stored(desk: Desk, after: int) -> No
 
     with pytest.raises(StoreUnavailable):
         work()
+
+
+def test_an_item_has_the_sample_rate_that_was_asked_for(desk: Desk) -> None:
+    job, source = spec(sample_rate=24_000, options=("words",), package="azure"), item(*WORDS)
+    pairs = desk.plan(source, job)
+    spoken = desk.speak(pairs)
+    record = desk.assemble(source, pairs, desk.bench(job))
+    with wave.open(io.BytesIO(desk.made(record, "wav"))) as file:
+        length, rate = file.getnframes(), file.getframerate()
+    pauses = sum(joining.count(s.pause_ms, 24_000) for s in pairs[0][1].segments[:-1])
+    assert (rate, length) == (24_000, 3 * sum(len(audio.samples) for audio in spoken) + pauses)
+    assert record.seconds == length / 24_000
+    last = [mark for mark in desk.marks(record) if mark.type == "sentence"][-1]
+    assert last.end_ms == pytest.approx(record.seconds * 1000, abs=1)
+
+
+def test_lossy_files_have_the_bit_rate_that_was_asked_for(desk: Desk) -> None:
+    sizes = []
+    for bit_rate in (0, 128_000):
+        job, source = spec(format="mp3", sample_rate=24_000, bit_rate=bit_rate), item(*WORDS)
+        pairs = desk.plan(source, job)
+        desk.speak(pairs)
+        sizes.append(desk.assemble(source, pairs, desk.bench(job)).files["mp3"].size)
+    assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.05)
+
+
+def test_what_is_to_be_joined_is_kept_without_loss(desk: Desk) -> None:
+    job, source = spec(format="mp3", package="azure", options=("joined",)), item("One.")
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    assert set(desk.assemble(source, pairs, desk.bench(job)).files) == {"flac"}
+
+
+@pytest.mark.parametrize("paragraphs", [(), ("...",), ("* * *", "-")])
+def test_where_every_item_is_packed_one_without_words_is_silence(
+    paragraphs: tuple[str, ...], desk: Desk
+) -> None:
+    job, source = spec(package="azure", options=("words",)), item(*paragraphs)
+    record = desk.assemble(source, desk.plan(source, job), desk.bench(job))
+    found = samples(desk.made(record, "wav"))
+    assert len(found) == joining.count(assembly.WORDLESS_MS, RATE)
+    assert not found.any()
+    assert (record.error, record.segments, desk.marks(record)) == ("", 0, [])
+
+
+def test_an_item_of_which_nothing_could_be_spoken_is_no_silence(desk: Desk) -> None:
+    job, source = spec(package="azure"), item("One.")
+    pairs = desk.plan(source, job)
+    failed = frozenset(segment.digest for segment in pairs[0][1].segments)
+    record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
+    assert (record.error, dict(record.files)) == ("no segment could be spoken", {})

@@ -89,6 +89,13 @@ def test_a_line_may_hold_ssml_and_a_bad_one_is_only_that_line(tmp_path: Path) ->
     assert items[3].blocks[0].text == "Plain."
 
 
+def test_empty_lines_part_the_text_of_a_line(tmp_path: Path) -> None:
+    row = json.dumps({"id": "a", "text": "One\nand two.\n\nThree."})
+    (item,) = read_items(tmp_path, row, "batch", "l.jsonl")
+    found = [(block.text, block.start) for block in item.blocks]
+    assert found == [("One\nand two.", 0), ("Three.", 14)]
+
+
 @pytest.mark.parametrize("name", ["talk.ssml", "talk.xml"])
 def test_a_book_of_ssml_is_one_item_with_its_warnings(name: str, tmp_path: Path) -> None:
     (item,) = read_items(tmp_path, TALK, "book", name)
