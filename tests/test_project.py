@@ -158,7 +158,7 @@ def names(requirements: list[Requirement]) -> set[str]:
 
 def third_party(paths: list[Path]) -> set[str]:
     """Return the distributions that modules import, as this environment has them."""
-    own = {"farm", "workers", "training", "tests", *sys.stdlib_module_names}
+    own = {"farm", "workers", "training", "tests", "benchmarks", *sys.stdlib_module_names}
     tops = {name.partition(".")[0] for path in paths for name in imports(parse(path))} - own
     owners = packages_distributions()
     return {canonicalize_name(owners.get(top, [top])[0]) for top in tops}
