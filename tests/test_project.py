@@ -288,6 +288,7 @@ def test_the_wheel_has_the_data_and_leaves_the_sources_of_data_out(tmp_path: Pat
     with zipfile.ZipFile(wheel) as archive:
         files = archive.namelist()
     wanted = {
+        "farm/api/static/index.html",
         "farm/configs/farm.yaml",
         "farm/data/sample/late-letters.epub",
         "farm/ledger/ledger.lua",

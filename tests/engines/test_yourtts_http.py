@@ -82,8 +82,7 @@ def test_a_reference_is_registered_once_and_speaks(
     engine.speak([segment(), segment("Another one."), segment("And a third.")])
     connect(own(there, tmp_path), tmp_path)
     assert model.heard == [(len(OWN), 12_000)]
-    lent = model.batches[-1][0].prosody.speaker
-    np.testing.assert_allclose(model.speakers.find(lent), [0.4, 0.3, 0.2, 0.1], rtol=1e-4)
+    np.testing.assert_allclose(model.spoken_as[-1], [0.4, 0.3, 0.2, 0.1], rtol=1e-4)
 
 
 def test_a_service_that_lost_its_speakers_is_told_again(there: Served, tmp_path: Path) -> None:
@@ -99,7 +98,7 @@ def test_a_d_vector_is_sent_in_place_of_a_reference(
 ) -> None:
     np.save(tmp_path / "ann.npy", np.array([0, 0, 0, 1], np.float32))
     speak(connect(replace(voice(there.url), files={"d_vector": "ann.npy"}), tmp_path))
-    assert model.speakers.find(model.batches[-1][0].prosody.speaker).tolist() == [0, 0, 0, 1]
+    assert model.spoken_as[-1] == [0, 0, 0, 1]
     assert model.heard == []
 
 
@@ -109,7 +108,7 @@ def test_a_registered_speaker_is_used_by_its_name(there: Served, model: Cloning)
         {"speaker_id": "eve", "reference_audio": [], "voice_embedding": [1.0, 1.0, 0.0, 0.0]},
     )
     speak(connect(voice(there.url, speaker_id="eve")))
-    assert model.speakers.find(model.batches[-1][0].prosody.speaker).tolist() == [1, 1, 0, 0]
+    assert model.spoken_as[-1] == [1, 1, 0, 0]
     with pytest.raises(EngineError, match="unknown speaker_id 'bob': choose one of eve"):
         speak(connect(voice(there.url, speaker_id="bob")))
 
