@@ -1,7 +1,7 @@
 """Print the tables of docs/performance.md.
 
 `scripts/bench [farm]`: bare engine, farm, farm on a slow store, piper. `scripts/bench engines`: see
-`benchmarks.engines`.
+`benchmarks.engines`. `scripts/bench api`, `batch`: see `benchmarks.service_load`, `..._batch`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks import bare, engines, farm_run, material, piper_command
+from benchmarks import (
+    bare,
+    engines,
+    farm_run,
+    material,
+    piper_command,
+    service_load,
+    service_load_batch,
+)
 from farm import builtin, voices
 from farm.voices import VoiceFile
 
@@ -108,7 +116,12 @@ def farm(arguments: list[str]) -> None:
 
 def main() -> None:
     """Run the bench that the first word names: `farm` where none does."""
-    benches = {"farm": farm, "engines": engines.main}
+    benches = {
+        "farm": farm,
+        "engines": engines.main,
+        "api": service_load.main,
+        "batch": service_load_batch.main,
+    }
     name, *rest = sys.argv[1:] or ["farm"]
     if name in benches:
         benches[name](rest)

@@ -18,7 +18,9 @@ from redis import Redis
 
 _FARM = [sys.executable, "-m", "farm.cli"]
 #: A voice whose speech costs next to nothing, so that the service is measured.
-VOICE = "engine: tone\nlanguage: en\nlicence: CC0-1.0\nparameters: {sample_rate: 8000}\nrtf: 0.001\n"
+VOICE = (
+    "engine: tone\nlanguage: en\nlicence: CC0-1.0\nrtf: 0.001\nparameters: {sample_rate: 8000}\n"
+)
 #: Seconds between two looks at the processes.
 LOOK_S = 0.2
 MB = 1e6
@@ -26,17 +28,17 @@ MB = 1e6
 
 @dataclass
 class Use:
-    """What the API's process and Redis hold, in MB, and the CPU seconds of all processes."""
+    """What the API's processes and Redis hold, in MB, and the CPU seconds of all processes."""
 
     api: list[float] = field(default_factory=list)
-    """Resident, look by look."""
+    """Resident, of its processes together, look by look."""
     redis: list[float] = field(default_factory=list)
     """Redis's own `used_memory`."""
     cpu: dict[str, float] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, str]]:
         """Return it for a table: before, peak."""
-        held = {"API, resident MB": self.api, "Redis, used_memory MB": self.redis}
+        held = {"API's processes, resident MB": self.api, "Redis, used_memory MB": self.redis}
         return [
             (name, f"{looks[0]:.1f} before, {max(looks):.1f} peak (+{max(looks) - looks[0]:.1f})")
             for name, looks in held.items()
@@ -58,13 +60,14 @@ class Up:
     def used(self) -> Iterator[Use]:
         """Watch its processes during the block."""
         use, over = Use(), threading.Event()
-        named = {self._name(each): each for each in psutil.Process(self.pid).children()}
-        before = {name: _cpu(each) for name, each in named.items()}
+        named = [(self._name(each), each) for each in psutil.Process(self.pid).children()]
+        apis = [each for name, each in named if name == "api"]
+        before = [_cpu(each) for _, each in named]
         redis = Redis.from_url(self.broker)
 
         def look() -> None:
             while True:
-                use.api.append(named["api"].memory_info().rss / MB)
+                use.api.append(sum(each.memory_info().rss for each in apis) / MB)
                 use.redis.append(redis.info("memory")["used_memory"] / MB)
                 if over.wait(LOOK_S):
                     return
@@ -77,7 +80,8 @@ class Up:
             over.set()
             watcher.join()
             redis.close()
-            use.cpu.update({name: _cpu(each) - before[name] for name, each in named.items()})
+            for (name, each), spent in zip(named, before, strict=True):
+                use.cpu[name] = use.cpu.get(name, 0.0) + _cpu(each) - spent
 
     def _name(self, process: psutil.Process) -> str:
         words = process.cmdline()
@@ -94,10 +98,10 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextmanager
-def up(home: Path, more: Mapping[str, str]) -> Iterator[Up]:
+def up(home: Path, more: Mapping[str, str], voice: str = VOICE) -> Iterator[Up]:
     """Run an embedded farm with its API, with the voice `load`, and a key without limits."""
     (home / "voices").mkdir(parents=True)
-    (home / "voices" / "load.yaml").write_text(VOICE)
+    (home / "voices" / "load.yaml").write_text(voice)
     environment = {**os.environ, "FARM_VOICE": "load", **more, "FARM_HOME": str(home)}
     key = _key(environment)
     command = [*_FARM, "up", "--api-port", "8321", "--flower-port", "0"]

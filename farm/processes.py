@@ -57,6 +57,8 @@ class Child:
     not_before: float = 0.0
     inherits: tuple[int, ...] = ()
     """Descriptors that stay open in the process, such as a port's: it outlives the process."""
+    niceness: int = 0
+    """How far it stands back where processors are short (nice(2))."""
 
     def keep(self, environment: dict[str, str]) -> None:
         """Start the process if it is not running and its pause is over."""
@@ -78,8 +80,12 @@ class Child:
                     stderr=output,
                     start_new_session=True,
                     pass_fds=self.inherits,
-                    preexec_fn=die_with_parent,
+                    preexec_fn=self._begin,
                 )
+
+    def _begin(self) -> None:
+        os.nice(self.niceness)
+        die_with_parent()
 
     def signal(self, number: int) -> None:
         """Signal the process, with SIGKILL its whole group."""

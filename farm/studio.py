@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from farm import builtin, voices
 from farm.access import LOCAL
 from farm.config import Settings
-from farm.errors import UnknownVoice
+from farm.errors import InvalidInput, Unavailable, UnknownVoice
 from farm.jobs import Voice
 from farm.storage import Store
 from farm.storage.atomic import mapped
@@ -18,14 +19,32 @@ from farm.voices import VoiceFile
 
 def catalogue(settings: Settings) -> dict[str, VoiceFile]:
     """Return every voice this host knows, by id."""
-    return voices.catalogue(_folders(settings))
+    return voices.catalogue(_folders(settings, _built_in(settings)))
 
 
-def _folders(settings: Settings) -> list[Path]:
+def _built_in(settings: Settings) -> Path:
     with mapped("write", settings.home):
-        built_in = builtin.prepare(settings.home)
+        return builtin.prepare(settings.home)
+
+
+def _folders(settings: Settings, built_in: Path) -> list[Path]:
     folders = [*settings.voices, settings.home / "voices", built_in]
     return [folder for folder in folders if folder.is_dir()]
+
+
+def _stamps(folder: Path) -> list[tuple[str, int]]:
+    """Return what changes when a voice of a folder does. Asked at every request: no `Path`s."""
+    with mapped("read", folder), os.scandir(folder) as entries:
+        files = (entry for entry in entries if entry.name.endswith(".yaml"))
+        return sorted((entry.path, entry.stat().st_mtime_ns) for entry in files)
+
+
+def _read(folders: list[Path]) -> Mapping[str, VoiceFile]:
+    """Read a catalogue for those who did not write it: a broken file is no fault of theirs."""
+    try:
+        return voices.catalogue(folders)
+    except InvalidInput as error:
+        raise Unavailable(str(error)) from error
 
 
 def visible(file: VoiceFile, owner: str) -> bool:
@@ -40,6 +59,7 @@ class Studio:
         """Serve the voices of these settings, published to a store when they are first used."""
         self._settings, self._store = settings, store
         self._lock = threading.Lock()
+        self._built_in: Path | None = None
         self._stamp: object = None
         self._known: Mapping[str, VoiceFile] = {}
         self._pinned: dict[str, Voice] = {}
@@ -47,6 +67,11 @@ class Studio:
     def voices(self, owner: str) -> dict[str, VoiceFile]:
         """Return the voices that an owner may speak with, by id."""
         return {id_: file for id_, file in self._current().items() if visible(file, owner)}
+
+    def speaks(self, name: str, owner: str) -> bool:
+        """Whether there is such a voice for an owner, and it is not revoked."""
+        file = self.voices(owner).get(name)
+        return bool(file and not file.revoked and not self._store.exists(voices.revocation(name)))
 
     def pin(self, names: Collection[str], owner: str) -> dict[str, Voice]:
         """Publish voices to the store and pin them.
@@ -68,10 +93,11 @@ class Studio:
 
     def _current(self) -> Mapping[str, VoiceFile]:
         with self._lock:
-            folders = _folders(self._settings)
-            found = sorted(path for folder in folders for path in folder.glob("*.yaml"))
-            stamp = [(path, path.stat().st_mtime_ns) for path in found]
+            if self._built_in is None or not self._built_in.is_dir():
+                self._built_in = _built_in(self._settings)  # reads all of it: once is enough
+            folders = _folders(self._settings, self._built_in)
+            stamp = [_stamps(folder) for folder in folders]
             if stamp != self._stamp:
-                self._known, self._pinned = voices.catalogue(folders), {}
+                self._known, self._pinned = _read(folders), {}
                 self._stamp = stamp
             return self._known

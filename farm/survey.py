@@ -12,6 +12,11 @@ from farm.text import documents, lines, ssml
 
 #: Items that are described, and warnings that are told, at most.
 SHOWN = 1_000
+#: Bytes of a speech's text, and of a book that is no EPUB: these are read whole.
+SPEECH_BYTES, BOOK_BYTES = 4_000_000, 32 << 20
+_NO_SPEECH = "speech; submit it as a book"
+#: First bytes of an EPUB, which is read chapter by chapter.
+_ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,24 @@ def survey(kind: Kind, path: Path, name: str) -> Survey:
         with path.open("rb") as stream:
             return _batch(lines.read_lines(stream))
     if kind == "book":
+        with path.open("rb") as stream:
+            if stream.read(len(_ZIP)) != _ZIP:
+                size = path.stat().st_size
+                _check_size(size, BOOK_BYTES, "book; make an EPUB of it, or several jobs")
         return _book(path, name)
+    _check_size(path.stat().st_size, SPEECH_BYTES, _NO_SPEECH)
     return _speech(path.read_bytes(), name)
+
+
+def survey_speech(data: bytes, name: str) -> Survey:
+    """Read the text of a speech that is in memory already, as `survey` does."""
+    _check_size(len(data), SPEECH_BYTES, _NO_SPEECH)
+    return _speech(data, name)
+
+
+def _check_size(size: int, most: int, what: str) -> None:
+    if size > most:
+        raise InvalidInput(f"the text has {size} bytes: {most} at most for a {what}")
 
 
 def _batch(rows: Iterator[lines.Line | lines.BadLine]) -> Survey:

@@ -8,6 +8,7 @@ import pytest
 
 from farm import contents, keys, lifecycle
 from farm.errors import NotFound
+from farm.jobs import Output
 from tests.running import Running, running
 
 
@@ -119,3 +120,45 @@ def test_outputs_come_package_first(farm: Running) -> None:
     assert (row["item"], row["format"]) == ("j", "wav")
     assert farm.farm.store.exists(row["key"])
     assert keys.index("ann", 1.0, "j") == "index/ann/9999999998999-j"
+
+
+@pytest.fixture
+def listed(farm: Running) -> Running:
+    """A batch of four whose third line in the manifest nobody can parse."""
+    farm.submit(lines(3) + '\n{"id": "l3"}', kind="batch")
+    farm.drain()
+    key = keys.manifest("j", 1)
+    rows = farm.farm.store.get(key).replace(b'"id": "l2"', b'"id": l2')
+    farm.farm.store.put(key, rows)
+    return farm
+
+
+def test_only_the_rows_that_are_asked_for_are_read(listed: Running) -> None:
+    farm = listed.farm
+    assert [row["id"] for row in contents.rows(farm, "j", 0, 2)] == ["l0", "l1"]
+    assert [row["id"] for row in contents.rows(farm, "j", 3, 9)] == ["l3"]
+    assert [row["id"] for row in contents.items(farm, "j", 1, 1)] == ["l1"]
+    assert [row["id"] for row in contents.failures(farm, "j")] == ["l3"]
+    with pytest.raises(ValueError, match="Expecting value"):
+        list(contents.rows(farm, "j", 2, 1))
+
+
+def test_outputs_come_a_page_of_items_at_a_time(farm: Running) -> None:
+    farm.submit(lines(3), kind="batch")
+    assert contents.some_outputs(farm.farm, "j", 0, 2) == ([], False)
+    farm.drain()
+    first, more = contents.some_outputs(farm.farm, "j", 0, 2)
+    assert ([row["item"] for row in first], more) == (["l0", "l1"], True)
+    rest, more = contents.some_outputs(farm.farm, "j", 2, 2)
+    assert ([row["item"] for row in rest], more) == (["l2"], False)
+    assert [*first, *rest] == list(contents.outputs(contents.manifest(farm.farm, "j")))
+
+
+def test_the_package_is_on_the_first_page_only(farm: Running) -> None:
+    output = Output("m4a", package="m4b")
+    farm.submit("# One\n\nShort.\n\n# Two\n\nAlso.", kind="book", name="b.md", output=output)
+    farm.drain()
+    first, _ = contents.some_outputs(farm.farm, "j", 0, 1)
+    rest, _ = contents.some_outputs(farm.farm, "j", 1, 1)
+    assert [*first, *rest] == list(contents.outputs(contents.manifest(farm.farm, "j")))
+    assert [row["format"] for row in first if row["item"] is None] == ["m4b"]

@@ -16,7 +16,7 @@ import pytest
 import redis
 import urllib3
 
-from farm.embedded.supervisor import FIRST_FAMILY, _families
+from farm.embedded.supervisor import API_PROCESSES, FIRST_FAMILY, _families
 from farm.ledger import Ledger
 from tests.homes import Home, book_text, ended, home, kill, until
 
@@ -83,13 +83,16 @@ def test_a_whole_farm_is_ready(running: Home) -> None:
 
 
 def test_an_api_that_dies_is_started_again_at_its_port_and_refuses_nobody(running: Home) -> None:
-    url, before = connection(running)["api_url"], running.child("api")
-    kill(before)
-    until(lambda: not before.is_running() or before.status() == psutil.STATUS_ZOMBIE)
+    url, before = connection(running)["api_url"], running.find("api")
+    assert len(before) == API_PROCESSES
+    for process in before:
+        kill(process)
+    until(lambda: all(not p.is_running() or p.status() == psutil.STATUS_ZOMBIE for p in before))
     with urllib3.PoolManager() as fresh:  # without a connection to the one that died
         answer = fresh.request("GET", f"{url}/healthz", retries=False, timeout=60)
         assert answer.status == 200
-    assert replaced(running, ("api",), before.pid)
+    old = {process.pid for process in before}
+    until(lambda: len({p.pid for p in running.find("api")} - old) == API_PROCESSES)
 
 
 def test_the_key_is_in_no_file_and_no_password_in_a_command_line(running: Home) -> None:

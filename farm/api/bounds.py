@@ -1,14 +1,21 @@
-"""How large and how slow a request's body may be: refused before anybody has it in memory."""
+"""How large and how slow a request's body may be, and whose: refused before it is in memory."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from farm.api.problems import Problem, document
+from farm.api.problems import Problem, Shape, of_farm, written
+from farm.errors import FarmError
 
+#: Where files are uploaded, and where a body is nobody's without a key.
+UPLOADS = ("/v1/jobs/upload", "/v1/files")
+KEYED = ("/v1/", "/texttospeech/")
+#: Methods whose requests have a body.
+_METHODS = ("POST", "PUT", "PATCH")
 #: Bytes of a body that is not a file's upload.
 BODY_BYTES = 8 * 2**20
 #: Seconds in which some more of a body must come.
@@ -18,23 +25,33 @@ BODY_S = 60.0
 
 
 class Bounded:
-    """Counts a body's bytes and seconds as it comes."""
+    """Asks for the key of a request with a body, and counts the bytes and seconds as it comes."""
 
-    def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
-        """Wrap an application; uploads (multipart) have a limit of their own."""
-        self._app = app
-        self._upload_bytes = upload_bytes
+    def __init__(
+        self,
+        app: ASGIApp,
+        upload_bytes: int,
+        shapes: Mapping[str, Shape],
+        check: Callable[[Request], object],
+    ) -> None:
+        """Wrap an application; uploads have a limit of their own.
+
+        Below a path of `shapes` errors have that form; `check` raises where a request has no key.
+        """
+        self._app, self._upload_bytes = app, upload_bytes
+        self._shapes, self._check = shapes, check
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        upload = headers.get(b"content-type", b"").lower().startswith(b"multipart/form-data")
+        path = scope["path"]
+        upload = scope["method"] == "POST" and path in UPLOADS
         limit = self._upload_bytes if upload else BODY_BYTES
-        if _length(headers) > limit:
-            await document(_too_large(limit))(scope, receive, send)
+        refusal = self._refusal(scope, limit)
+        if refusal:
+            await written(refusal, path, self._shapes)(scope, receive, send)
             return
         counted = _Counted(receive, limit, None if upload else BODY_S)
         started = False
@@ -49,7 +66,18 @@ class Bounded:
         except Problem as problem:
             if started:
                 raise
-            await document(problem)(scope, receive, send)
+            await written(problem, path, self._shapes)(scope, receive, send)
+
+    def _refusal(self, scope: Scope, limit: int) -> Problem | None:
+        """Return why a request's body is not even read; None: it is."""
+        try:
+            if scope["method"] in _METHODS and scope["path"].startswith(KEYED):
+                self._check(Request(scope))
+        except Problem as problem:
+            return problem
+        except FarmError as error:
+            return of_farm(error)
+        return _too_large(limit) if _length(dict(scope["headers"])) > limit else None
 
 
 class _Counted:

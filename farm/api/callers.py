@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Depends, Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Send
@@ -36,8 +37,8 @@ class Caller:
         return self.key is None or self.key.may("admin")
 
 
-def service(request: Request) -> Service:
-    """Return what the routes work with."""
+async def service(request: Request) -> Service:
+    """Return what the routes work with. Async, as it needs no thread."""
     found: Service = request.app.state.service
     return found
 
@@ -50,19 +51,36 @@ def secret(request: Request) -> str:
     return next((request.headers[name] for name in HEADERS if name in request.headers), "")
 
 
-def _caller(scope: Scope) -> Callable[..., Caller]:
-    def find(request: Request) -> Caller:
-        held = service(request)
-        try:
-            key = None if held.keys.empty else held.keys.find(secret(request))
-            if held.keys.empty:
-                return Caller(LOCAL)
-        except InvalidInput as error:  # the operator's file is damaged: no fault of the caller
-            raise Unavailable(str(error)) from error
+Held = Annotated[Service, Depends(service)]
+
+
+def valid(held: Service, request: Request) -> Key | None:
+    """Return the key that a request carries; None where there are no keys.
+
+    Raises:
+        Problem: there are keys, and it carries none of them.
+        Unavailable: the file of keys cannot be read.
+    """
+    try:
+        if held.keys.empty:
+            return None
+        key = held.keys.find(secret(request))
+    except InvalidInput as error:  # the operator's file is damaged: no fault of the caller
+        raise Unavailable(str(error)) from error
+    if key is None:
+        detail = "no valid API key: send it as 'Authorization: Bearer farm_...'"
+        raise Problem(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
+    return key
+
+
+def _caller(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    # Not in a thread: that would cost more than a look at a file that seldom changes.
+    async def find(request: Request, held: Held) -> Caller:
+        key = valid(held, request)
         if key is None:
-            detail = "no valid API key: send it as 'Authorization: Bearer farm_...'"
-            raise Problem(401, "unauthorized", detail, {"WWW-Authenticate": "Bearer"})
-        _count(held, key, request)
+            return Caller(LOCAL)
+        if key.limits.requests_per_minute:
+            await to_thread.run_sync(_count, held, key, request)
         if not key.may(scope):
             detail = f"this key may not {scope}: it has {', '.join(key.scopes) or 'no scope'}"
             raise Problem(403, "forbidden", detail, valid=[scope])
@@ -74,8 +92,6 @@ def _caller(scope: Scope) -> Callable[..., Caller]:
 def _count(held: Service, key: Key, request: Request) -> None:
     """Count a request of a key, and tell its client where it stands, whatever the answer is."""
     verdict = held.limits.request(key.id, key.limits.requests_per_minute)
-    if not verdict.limit:
-        return
     request.scope[_HEADERS] = {
         "X-RateLimit-Limit": str(verdict.limit),
         "X-RateLimit-Remaining": str(verdict.remaining),
@@ -108,4 +124,3 @@ class Headed:
 Reader = Annotated[Caller, Depends(_caller("read"))]
 Submitter = Annotated[Caller, Depends(_caller("submit"))]
 Admin = Annotated[Caller, Depends(_caller("admin"))]
-Held = Annotated[Service, Depends(service)]

@@ -10,6 +10,7 @@ import mimetypes
 import time
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
@@ -28,12 +29,19 @@ MIMES = {format.suffix: format.mime for format in FORMATS.values()} | {
     ".vtt": "text/vtt",
     ".jsonl": "application/jsonl",
 }
+#: What a browser is told of any file of a client's.
+SAFE = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
 
 
 def mime(name: str) -> str:
     """Return the media type of a file of this name."""
     suffix = Path(name).suffix
     return MIMES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def attachment(name: str) -> dict[str, str]:
+    """Return headers with which a browser runs nothing of a file, whatever it is, but saves it."""
+    return {**SAFE, "Content-Disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}"}
 
 
 @router.get(
@@ -56,6 +64,4 @@ def download(
         raise Problem(403, "expired", "this address is too old: ask the job for a new one")
     if not store.exists(key):
         raise Problem(404, "not-found", f"{name} is not there any more")
-    # Nothing that a browser would run, whatever the file is.
-    headers = {"Content-Security-Policy": "sandbox", "X-Content-Type-Options": "nosniff"}
-    return FileResponse(store.root / key, headers=headers, media_type=mime(name), filename=name)
+    return FileResponse(store.root / key, headers=attachment(name), media_type=mime(name))

@@ -13,7 +13,7 @@ from farm.api.service import Service
 from farm.errors import InvalidInput
 from farm.jobs import Kind, Output, Priority, Prosody, Spec
 from farm.submission import Draft, digest
-from farm.survey import Survey, survey
+from farm.survey import Survey, survey, survey_speech
 
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
@@ -55,6 +55,8 @@ def on_disk(data: bytes | Path) -> Iterator[Path]:
 
 def look(wish: Wish, data: bytes | Path) -> Survey:
     """Find out what an input holds; `InvalidInput` where it cannot be read."""
+    if wish.kind == "speech" and isinstance(data, bytes):
+        return survey_speech(data, wish.name)
     with on_disk(data) as path:
         return survey(wish.kind, path, wish.name)
 

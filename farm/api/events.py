@@ -23,12 +23,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
+from farm.access import Key
 from farm.api import records
 from farm.api.callers import Held, Reader
 from farm.api.jobs import Name
 from farm.api.service import Service
 from farm.api.watching import Event, Subscription, Watch, order
-from farm.errors import NotFound, Unavailable
+from farm.errors import InvalidInput, NotFound, Unavailable
 from farm.jobs import Spec, State
 from farm.ledger import parse
 
@@ -49,9 +50,11 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 class Stream:
     """One client's way along the events of a job."""
 
-    def __init__(self, held: Service, watch: Watch, spec: Spec, last: str) -> None:
-        """Go on from an event's id; empty, or no id: from a snapshot."""
-        self._held, self._watch, self._spec = held, watch, spec
+    def __init__(
+        self, held: Service, watch: Watch, spec: Spec, last: str, key: Key | None = None
+    ) -> None:
+        """Go on from an event's id; empty, or no id: from a snapshot. It ends with the key."""
+        self._held, self._watch, self._spec, self._key = held, watch, spec, key
         self._ledger = held.farm.ledger
         self.last = last if _ID.fullmatch(last) else ""
         self._ended = False
@@ -100,10 +103,22 @@ class Stream:
                     events = await self._next(told)
                 except NotFound:
                     return
+                if self._revoked():
+                    return
                 for event in events:
                     yield written(event)
                 if not events:
                     yield _HEARTBEAT
+
+    def _revoked(self) -> bool:
+        """Whether its client may hear no more."""
+        if self._key is None:
+            return False
+        try:
+            key = self._held.keys.get(self._key.id)
+        except (InvalidInput, Unavailable):
+            return True
+        return key is None or bool(key.revoked)
 
     async def _next(self, told: Subscription) -> list[Event]:
         """Return what the client is to be sent next; nothing where that took too long."""
@@ -175,7 +190,7 @@ def events(
 ) -> Response:
     """Stream what a job tells, from `Last-Event-ID` on or from a snapshot, until its end."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    stream = Stream(held, watch, spec, last_event_id)
+    stream = Stream(held, watch, spec, last_event_id, caller.key)
     first = stream.missed()
     if not first and stream.terminal():
         return Response(status_code=204)

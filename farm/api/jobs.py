@@ -51,7 +51,7 @@ def _submitted(
     response.status_code = HTTPStatus.ACCEPTED if new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/jobs/{held.name(spec, caller.owner)}"
     try:
-        return records.job(held.record(spec))
+        return records.job(held.waiting(spec) if new else held.record(spec))
     except LedgerUnavailable:  # what is accepted is accepted
         return records.job(held.waiting(spec))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +20,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from farm import keys
 from farm.errors import (
     Conflict,
     EngineError,
@@ -32,6 +34,9 @@ from farm.errors import (
 from farm.submission import Exceeded
 
 log = logging.getLogger(__name__)
+
+#: A job's id within the farm.
+_JOB = re.compile(r"[\w.-]+(?:~[\w.-]+)?~[0-9a-f]{8}(?![\w.-])")
 
 Shape = Callable[["Problem"], JSONResponse]
 
@@ -111,6 +116,11 @@ def document(problem: Problem) -> JSONResponse:
     )
 
 
+def written(problem: Problem, path: str, shapes: Mapping[str, Shape]) -> JSONResponse:
+    """Write a problem as the dialect of a path has it."""
+    return next((s for p, s in shapes.items() if path.startswith(p)), document)(problem)
+
+
 def install(
     app: FastAPI, shapes: Mapping[str, Shape], allowed: Callable[[dict[str, Any], str], str]
 ) -> None:
@@ -120,8 +130,7 @@ def install(
     """
 
     def shaped(request: Request, problem: Problem) -> JSONResponse:
-        path = request.url.path
-        return next((s for p, s in shapes.items() if path.startswith(p)), document)(problem)
+        return written(problem, request.url.path, shapes)
 
     async def farm(request: Request, error: Exception) -> JSONResponse:
         return shaped(request, of_farm(error))
@@ -155,7 +164,7 @@ def of_farm(error: Exception) -> Problem:
     """Say an error of the farm's tree."""
     status, name = next(found for kind, found in KINDS.items() if isinstance(error, kind))
     headers: dict[str, str] = {}
-    detail = str(error)
+    detail = _named(str(error))
     if isinstance(error, Exceeded):
         verdict = error.verdict
         headers = {
@@ -170,6 +179,11 @@ def of_farm(error: Exception) -> Problem:
         # Its text may name hosts and folders: those are the operator's.
         detail = f"{type(error).__name__}: a service that the farm needs does not answer"
     return Problem(status, name, detail, headers)
+
+
+def _named(detail: str) -> str:
+    """Call jobs what their owners call them."""
+    return _JOB.sub(lambda found: keys.called(found[0]), detail)
 
 
 def of_http(error: Exception) -> Problem:
@@ -191,4 +205,5 @@ def of_fields(error: Exception) -> Problem:
     expected = first.get("ctx", {}).get("expected")
     if expected:
         members["valid"] = expected
-    return Problem(400, "invalid-request", f"{field}: {first['msg']}", **members)
+    why = first["msg"].removeprefix("Value error, ")
+    return Problem(400, "invalid-request", f"{field}: {why}", **members)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from farm.audio.formats import FORMATS
 from farm.book.subtitles import WRITERS
@@ -16,8 +23,19 @@ LINES = 10_000
 #: A year.
 LONGEST_S = 366 * 86_400
 
+#: What the names of labels begin with that other dialects mark their jobs with.
+RESERVED = ("openai.", "azure.")
+
+
+def _own(name: str) -> str:
+    if name.startswith(RESERVED):
+        raise ValueError(f"names that begin with {' or '.join(RESERVED)} are the farm's own")
+    return name
+
+
 VoiceId = Annotated[str, StringConstraints(max_length=128)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+LabelName = Annotated[Label, AfterValidator(_own)]
 Audio = Literal["wav", "flac", "mp3", "opus", "m4a"]
 assert set(Audio.__args__) == set(FORMATS)  # type: ignore[attr-defined]
 End = Literal["clause", "sentence", "paragraph", "heading"]
@@ -82,7 +100,7 @@ class Options(Body):
     """Of a voice with several."""
     output: Making = Making()
     priority: Literal["normal", "bulk"] = "normal"
-    labels: Annotated[dict[Label, Label], Field(max_length=20)] = {}
+    labels: Annotated[dict[LabelName, Label], Field(max_length=20)] = {}
     pauses: dict[
         Literal["clause", "sentence", "paragraph", "heading"],
         Annotated[int, Field(ge=0, le=20_000)],

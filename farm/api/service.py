@@ -66,7 +66,7 @@ class Service:
         return {**found, "eta_s": self._eta(spec, found)}
 
     def waiting(self, spec: Spec) -> Record:
-        """Return what there is to know of an accepted job of which the ledger does not know."""
+        """Return what there is to know of a job that was just accepted, without the ledger."""
         return {
             "job": spec.id,
             "state": State.QUEUED.value,
@@ -76,6 +76,8 @@ class Service:
             "voice": spec.voice,
             "created": spec.created,
             "title": spec.title or spec.name,
+            "priority": spec.priority,
+            "labels": dict(spec.labels),
         }
 
     def _eta(self, spec: Spec, record: Record) -> float | None:

@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import UploadFile
 
 from farm.storage.atomic import mapped
+
+#: What a form may hold: one file, and a few fields, which are kept in memory (bytes each).
+LIMITS: Any = {"max_files": 1, "max_fields": 8, "max_part_size": 1 << 20}
 
 
 @contextmanager

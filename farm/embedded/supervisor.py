@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from farm.config import Settings
 from farm.embedded.server import await_redis, create_redis
@@ -23,6 +23,10 @@ from farm.serving import ports
 LOOK_S = 0.5
 #: Seconds that a supervisor waits for its first client, and after its last.
 LINGER_S = 3.0
+#: Processes of the API: one spends most of a core on Python alone at 50 jobs a second.
+API_PROCESSES = 2
+#: How far workers stand back: whoever waits for an answer comes before what is spoken meanwhile.
+NICENESS = 5
 #: The family whose worker, with one child per core, starts with the farm; that of another starts
 #: when there is work for it.
 FIRST_FAMILY = "piper"
@@ -83,12 +87,20 @@ class Supervisor:
             "OMP_NUM_THREADS": "1",
         }
 
-    def _child(self, name: str, *arguments: str, inherits: tuple[int, ...] = ()) -> Child:
+    def _child(self, name: str, *arguments: str) -> Child:
         command = [sys.executable, "-m", "farm.cli", *arguments]
-        return Child(name, command, self.logs / f"{name}.log", inherits=inherits)
+        return Child(name, command, self.logs / f"{name}.log")
 
     def _worker(self, family: str) -> Child:
-        return self._child(f"worker-{family}", "worker", "--family", family)
+        child = self._child(f"worker-{family}", "worker", "--family", family)
+        return replace(child, niceness=NICENESS)
+
+    def _api(self, descriptor: int) -> Iterator[Child]:
+        """Give the API's processes, which take clients of one port as they come."""
+        for number in range(1, API_PROCESSES + 1):
+            name = "api" if number == 1 else f"api-{number}"
+            child = self._child(name, "api", "--fd", str(descriptor))
+            yield replace(child, inherits=(descriptor,))
 
     @contextmanager
     def _servers(self) -> Iterator[list[Child]]:
@@ -97,12 +109,11 @@ class Supervisor:
         The API's stays open while the API is started again: clients wait, and are not refused.
         """
         with ExitStack() as stack:
-            children = []
+            children: list[Child] = []
             if self.api_port:
                 taken = stack.enter_context(ports.listen_near(self.api_port))
                 self.urls["api_url"] = ports.url(taken)
-                number = taken.fileno()
-                children.append(self._child("api", "api", "--fd", str(number), inherits=(number,)))
+                children += self._api(taken.fileno())
             if self.flower_port:
                 with ports.listen_near(self.flower_port) as found:
                     self.urls["flower_url"] = ports.url(found)

@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 
+from farm.access import KeyFile
 from farm.api import events
 from farm.api.watching import Event, Watch
 from farm.ledger import Ledger
@@ -274,3 +275,14 @@ def desk(redis_url: str) -> Iterator[Desk]:
     desk = Desk(redis_url)
     yield desk
     desk.close()
+
+
+def test_a_stream_ends_with_its_key(api: Api, pool: ThreadPoolExecutor) -> None:
+    key, text = api.key("ann")
+    api.workers.going.clear()
+    headers = {"Authorization": f"Bearer {text}"}
+    with httpx.Client(base_url=api.url, headers=headers, timeout=20) as ann:
+        listening = begun(ann, submit(ann), pool)
+        KeyFile(api.service.settings.keys_path).revoke(key.id)
+        api.workers.going.set()
+        assert types(listening.result(20)) == ["snapshot"]

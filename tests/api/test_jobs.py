@@ -311,6 +311,7 @@ def test_a_body_over_the_limit_is_refused_unread(api: Api) -> None:
     ann = api.client()
     caller = http.client.HTTPConnection(api.url.removeprefix("http://"))
     caller.putrequest("POST", "/v1/jobs")
+    caller.putheader("Authorization", ann.headers["Authorization"])
     caller.putheader("Content-Length", str(10**9))
     caller.endheaders()
     refused = caller.getresponse()
@@ -332,3 +333,42 @@ def test_priority_and_pauses_reach_the_spec(api: Api) -> None:
     spec = find(api.farm, "ann", "p")
     assert (spec.priority, dict(spec.pauses), spec.ttl_s) == ("bulk", {"sentence": 5}, 60)
     api.workers.going.set()
+
+
+@pytest.mark.parametrize("label", ["openai.batch", "azure.id"])
+def test_labels_of_other_dialects_are_refused(label: str, api: Api) -> None:
+    answer = api.client().post("/v1/jobs", json={**SPEECH, "labels": {label: "x"}})
+    assert answer.status_code == 400
+    assert "farm's own" in answer.json()["detail"]
+
+
+def test_a_line_with_a_revoked_voice_fails_by_itself(api: Api) -> None:
+    path = api.service.settings.home / "voices" / "low.yaml"
+    path.write_text(path.read_text() + "revoked: '2026-01-01'\n")
+    ann = api.client()
+    lines = [{"id": "a", "text": "Hi."}, {"id": "b", "text": "Hi.", "voice": "low"}]
+    job = made(ann, {**BATCH, "lines": lines})["id"]
+    assert api.finish(ann, job)["state"] == "completed"
+    (lost,) = ann.get(f"/v1/jobs/{job}/failures").json()["data"]
+    assert (lost["id"], "'low'" in lost["error"]) == ("b", True)
+
+
+def test_a_broken_voice_is_the_operators_and_its_folder_not_told(api: Api) -> None:
+    folder = api.service.settings.home / "voices"
+    (folder / "bad.yaml").write_text("engine: [")
+    answer = api.client().post("/v1/jobs", json=SPEECH)
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+    assert str(folder) not in answer.text
+
+
+def test_files_are_listed_a_page_of_items_at_a_time(api: Api) -> None:
+    ann = api.client()
+    job = made(ann, BATCH)["id"]
+    api.finish(ann, job)
+    offset: int | None = 0
+    found: list[str] = []
+    while offset is not None:
+        page = ann.get(f"/v1/jobs/{job}/outputs", params={"offset": offset, "limit": 2}).json()
+        found += [file["item"] for file in page["data"] if file["format"] == "wav"]
+        offset = page["next_offset"]
+    assert found == [f"l{n}" for n in range(5)]

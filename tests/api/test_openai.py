@@ -133,9 +133,10 @@ def test_a_wrong_key_is_an_authentication_error(api: Api) -> None:
     api.key()
     with (
         openai.OpenAI(api_key="farm_no", base_url=f"{api.url}/v1", max_retries=0) as nobody,
-        pytest.raises(openai.AuthenticationError),
+        pytest.raises(openai.AuthenticationError) as refused,
     ):
         nobody.models.list()
+    assert refused.value.code == "invalid_api_key"
 
 
 def test_a_days_characters_are_a_rate_limit(api: Api) -> None:

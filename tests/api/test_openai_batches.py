@@ -10,6 +10,7 @@ import httpx
 import openai
 import pytest
 
+from farm import contents
 from tests.api.conftest import Api, wait_for
 from tests.api.test_openai import client, seconds
 
@@ -154,3 +155,60 @@ def test_a_batch_without_lines_or_of_another_endpoint_is_refused(api: Api) -> No
                 input_file_id=empty, endpoint="/v1/embeddings", completion_window="24h"
             )
     assert list(api.farm.store.list("jobs/")) == []
+
+
+def test_other_jobs_hide_no_batch(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "LOOKED_AT", 2)
+    api.workers.going.clear()
+    with client(api) as ann:
+        file = uploaded(ann, [line("a")])
+        batch = ann.batches.create(input_file_id=file, endpoint=SPEECH, completion_window="24h")
+        for number in range(5):
+            body = {"kind": "speech", "text": f"Hello {number}."}
+            api.client().post("/v1/jobs", json=body).raise_for_status()
+        page = ann.batches.list()
+        assert ([each.id for each in page.data], page.has_more) == ([batch.id], False)
+    api.workers.going.set()
+
+
+def test_a_batch_that_redis_has_forgotten_is_shown(api: Api) -> None:
+    api.workers.going.clear()
+    with client(api) as ann:
+        file = uploaded(ann, [line("a")])
+        batch = ann.batches.create(input_file_id=file, endpoint=SPEECH, completion_window="24h")
+        api.farm.ledger._redis.flushall()
+        counts = ann.batches.retrieve(batch.id).request_counts
+        assert counts is not None
+        assert counts.failed == 0
+    api.workers.going.set()
+
+
+def test_metadata_may_be_long_but_none_of_the_farms_own(api: Api) -> None:
+    api.workers.going.clear()
+    with client(api) as ann:
+        asked: Any = {"input_file_id": uploaded(ann, [line("a")]), "endpoint": SPEECH}
+        asked["completion_window"] = "24h"
+        long = {"k": "v" * 512}
+        assert ann.batches.create(**asked, metadata=long).metadata == long
+        for refused in ({"k": "v" * 513}, {"openai.batch": "file-other"}, {"azure.id": "x"}):
+            with pytest.raises(openai.BadRequestError):
+                ann.batches.create(**asked, metadata=refused)
+    api.workers.going.set()
+
+
+def test_files_are_listed_newest_first(api: Api) -> None:
+    with client(api) as ann:
+        ids = [
+            ann.files.create(file=(f"{n}.txt", b"abc"), purpose="user_data").id for n in range(5)
+        ]
+        assert [file.id for file in ann.files.list(limit=2)] == ids[::-1]
+        assert len(ann.files.list(limit=10_000).data) == 5
+
+
+def test_a_file_is_nothing_that_a_browser_runs(api: Api) -> None:
+    with client(api) as ann:
+        made = ann.files.create(file=("a b\u00e9.html", b"<script>"), purpose="user_data")
+        headers = ann.files.with_raw_response.content(made.id).headers
+    assert headers["Content-Security-Policy"] == "sandbox"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Disposition"] == "attachment; filename*=utf-8''a%20b%C3%A9.html"

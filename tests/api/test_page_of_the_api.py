@@ -40,7 +40,7 @@ def test_the_table_of_routes_is_up_to_date(tmp_path: Path) -> None:
 def test_the_upload_works_as_shown(api: Api, environment: dict[str, str], tmp_path: Path) -> None:
     assert shutil.which("curl"), "install curl"
     chapter = epubs.page("<h1>The Harbour</h1><p>The boat was late.</p>")
-    toc = [("The Harbour", "one.xhtml", [])]
+    toc: epubs.Toc = [("The Harbour", "one.xhtml", [])]
     epubs.write_epub(tmp_path / "my-book.epub", {"one.xhtml": chapter}, toc=toc)
     run = subprocess.run(
         ["sh", "-ec", block("sh")],

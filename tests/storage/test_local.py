@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.errors import InvalidInput, StoreUnavailable
+from farm.errors import InvalidInput, NotFound, StoreUnavailable
 from farm.storage import open_store
 from farm.storage.atomic import TEMPORARY, make_folder, write_atomically
 from farm.storage.local import LocalStore
@@ -228,3 +228,8 @@ def test_a_local_store_needs_no_boto3() -> None:
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_is_missing_is_said_without_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"^no object 'a' in the store$"):
+        LocalStore(tmp_path).get("a")

@@ -1,0 +1,158 @@
+"""Many clients at once, and an API that is killed while they submit."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import pytest
+
+from farm.jobs import State
+from tests.homes import Home, home, kill, until
+
+#: Clients at once, and seconds for which they submit and poll.
+CLIENTS, SECONDS = 20, 3.0
+#: Times that a client polls a job, and seconds between.
+POLLS, POLL_S = 5, 0.1
+#: Jobs that each client submits while the API is killed, and how often that happens.
+JOBS, KILLS = 2, 2
+
+Asked = tuple[int, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with home(tmp_path_factory.mktemp("load")) as farm:
+        up = farm.start("up", "--flower-port", "0", "--api-port", "18000")
+        assert up.stdout is not None
+        lines = iter(up.stdout.readline, "")
+        key = next(line for line in lines if line.startswith("API key: "))
+        farm.environment["KEY"] = key.removeprefix("API key: ").strip()
+        submitted(farm, "first")
+        ended(farm, "first")  # by then all is loaded
+        yield farm
+
+
+class Client:
+    """One kept connection, of a client that comes back when it is lost."""
+
+    def __init__(self, farm: Home) -> None:
+        url = json.loads((farm.home / "connection.json").read_text())["api_url"]
+        self._where = url.removeprefix("http://")
+        self._headers = {"X-API-Key": farm.environment["KEY"], "Content-Type": "application/json"}
+        self._link = http.client.HTTPConnection(self._where, timeout=30)
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Asked:
+        self._link.request(method, path, json.dumps(body) if body else None, self._headers)
+        answer = self._link.getresponse()
+        return answer.status, json.loads(answer.read())
+
+    def patiently(self, method: str, path: str, body: dict[str, Any] | None = None) -> Asked:
+        """Ask until there is an answer."""
+
+        def asked() -> Asked | None:
+            with suppress(OSError, http.client.HTTPException):
+                return self.ask(method, path, body)
+            self.close()
+            return None
+
+        return until(asked)  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self._link.close()
+
+
+def submitted(farm: Home, name: str) -> None:
+    """Put a job under a name, again and again until there is an answer."""
+    client = Client(farm)
+    body = {"kind": "speech", "text": f"This is {name}."}
+    status, job = client.patiently("PUT", f"/v1/jobs/{name}", body)
+    client.close()
+    assert status in (200, 202), job
+    assert job["id"] == name
+
+
+def ended(farm: Home, name: str) -> dict[str, Any]:
+    """Poll a job until its end."""
+    client = Client(farm)
+
+    def record() -> dict[str, Any] | None:
+        status, job = client.patiently("GET", f"/v1/jobs/{name}")
+        assert status == 200, job
+        return job if State(job["state"]).terminal else None
+
+    found = until(record)
+    client.close()
+    assert found is not None
+    return found
+
+
+def test_many_clients_submit_and_poll_without_an_error(farm: Home) -> None:
+    end = time.monotonic() + SECONDS
+
+    def submit_and_poll(number: int) -> list[int]:
+        client, statuses, count = Client(farm), [], 0
+        while time.monotonic() < end:
+            text = f"Client {number} says so for time {count}."
+            status, job = client.ask("POST", "/v1/jobs", {"kind": "speech", "text": text})
+            statuses.append(status)
+            for _ in range(POLLS):
+                statuses.append(client.ask("GET", f"/v1/jobs/{job['id']}")[0])
+                time.sleep(POLL_S)
+            count += 1
+        client.close()
+        return statuses
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        statuses = Counter(s for each in pool.map(submit_and_poll, range(CLIENTS)) for s in each)
+    assert statuses.keys() == {202, 200}
+    assert statuses[200] == POLLS * statuses[202]
+    assert statuses[202] >= CLIENTS
+
+
+def test_what_an_api_accepted_before_it_was_killed_reaches_its_end_once(farm: Home) -> None:
+    names = [f"kept-{number}" for number in range(CLIENTS * JOBS)]
+    begun = threading.Semaphore(0)
+
+    def put(name: str) -> None:
+        begun.release()
+        submitted(farm, name)
+
+    def kill_again_and_again() -> None:
+        for _ in range(KILLS):
+            for _ in range(len(names) // (2 * KILLS)):
+                begun.acquire()
+            for process in farm.find("api"):
+                with suppress(psutil.NoSuchProcess):
+                    kill(process)
+
+    killer = threading.Thread(target=kill_again_and_again)
+    killer.start()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(put, names))
+    killer.join()
+    records = [ended(farm, name) for name in names]
+    assert {record["state"] for record in records} == {"completed"}
+    assert {record["revision"] for record in records} == {1}
+    assert {record["counts"]["segments"] for record in records} == {1}
+    listed = Counter(_listed(farm))
+    assert {listed[name] for name in names} == {1}
+    assert not list((farm.home / "store" / "open").glob("*kept-*"))
+
+
+def _listed(farm: Home) -> Iterator[str]:
+    client, cursor, more = Client(farm), "", True
+    while more:
+        _, page = client.ask("GET", f"/v1/jobs?limit=200&cursor={cursor}")
+        yield from (job["id"] for job in page["data"])
+        cursor = page["next_cursor"] or ""
+        more = bool(cursor)
+    client.close()
