@@ -68,6 +68,7 @@ def test_a_device_that_is_lost_while_a_voice_is_loaded_costs_only_time(
             raise DeviceLost("CUDA failure 100")
         return engine
 
+    farm.farm.engines.drop(tone().digest)
     monkeypatch.setattr(farm.farm, "engine", lost)
     with quiet():
         for _ in range(ATTEMPTS + 2):

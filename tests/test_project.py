@@ -75,8 +75,6 @@ HOMES = {
 
 #: Dependencies that no module imports, and why they are there.
 UNIMPORTED = {
-    "httptools": "uvicorn reads requests with it where it is there: half the time of each",
-    "uvloop": "uvicorn's event loop where it is there",
     "packaging": "kombu's Redis transport imports it without declaring it",
 }
 

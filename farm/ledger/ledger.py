@@ -23,6 +23,8 @@ LOST_S = 15
 SLOT_S = 20
 #: Chunks of one page and lane at most: a finished chunk is the bit `page * 1000 + n`.
 PAGE_CHUNKS = 1000
+#: Connections of one process, at most: more than it has threads.
+CONNECTIONS = 1_000
 #: Milliseconds for which one read of the events waits at most; below the socket's timeout.
 EVENTS_WAIT_MS = 5_000
 #: What a job cannot do without in Redis.
@@ -71,6 +73,7 @@ class Ledger:
             socket_timeout=10,
             socket_connect_timeout=5,
             health_check_interval=30,
+            max_connections=CONNECTIONS,
             # The client's default, and with it the form of its replies, changed between versions.
             protocol=2,
             # A step that is run twice because its answer was lost does no harm: what it handed

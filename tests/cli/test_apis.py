@@ -23,6 +23,7 @@ pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 from farm.access import KeyFile
 from farm.config import read_settings
 from farm.errors import InvalidInput
+from farm.submission import find
 from farm.tasks.app import create_celery, create_farm
 from tests.api.streams import heard
 
@@ -130,7 +131,8 @@ def test_a_stream_ends_with_its_server_and_goes_on_at_the_next(
 ) -> None:
     home = tmp_path / "home"
     settings = read_settings(home=home, broker_url=SecretStr(redis_url))
-    ledger = create_farm(settings, create_celery(settings)).ledger
+    farm = create_farm(settings, create_celery(settings))
+    ledger = farm.ledger
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
     with serving(home, redis_url, "--port", port) as (process, url):
@@ -139,7 +141,7 @@ def test_a_stream_ends_with_its_server_and_goes_on_at_the_next(
         with httpx.stream("GET", f"{url}/v1/jobs/told/events", timeout=20) as response:
             (snapshot,) = _until_ended(response, process)
         assert process.wait(20) == 0
-    ledger.pause("told")
+    ledger.pause(find(farm, "local", "told").id)
     with serving(home, redis_url, "--port", port) as (_, url):
         headers = {"Last-Event-ID": snapshot}
         stream = httpx.stream("GET", f"{url}/v1/jobs/told/events", headers=headers, timeout=20)

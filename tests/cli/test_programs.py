@@ -18,7 +18,7 @@ from tests.homes import home as real_home
 from tests.running import Running
 
 #: Commands that print nothing on standard output.
-SILENT = {"worker", "control", "supervise", "piper", "yourtts"}
+SILENT = {"api", "control", "flower", "piper", "supervise", "worker", "yourtts"}
 BOOK = book_text(2, 3)
 
 
@@ -29,7 +29,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         (farm.folder / "book.md").write_text(BOOK)
         lines = [{"id": "one", "text": "First."}, {"id": "two", "text": "Second [[fail]]"}]
         (farm.folder / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)))
-        up = farm.start("up", "--json")
+        up = farm.start("up", "--json", "--api-port", "0", "--flower-port", "0")
         until((farm.home / "connection.json").exists)
         yield farm
         pid = farm.supervisor().pid

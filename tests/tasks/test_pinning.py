@@ -223,7 +223,7 @@ def celery(url: str, folder: Path, *options: str) -> Iterator[subprocess.Popen[s
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
         process.kill()
         process.communicate()
 
