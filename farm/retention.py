@@ -7,6 +7,7 @@ itself, so a marker that is out of date does nothing.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 
 from farm import keys, lifecycle
@@ -14,12 +15,17 @@ from farm.errors import JobError, NotFound
 from farm.farm import Farm
 from farm.jobs import Part, Spec, State, from_json
 
+log = logging.getLogger(__name__)
+
 
 def act(farm: Farm, now: float, most: int = 1_000) -> int:
     """Expire and delete the jobs that are due; return how many. Looks at `most` markers."""
     acted = 0
     for number, key in enumerate(farm.store.list(keys.DUE)):
         at, _, job = key.removeprefix(keys.DUE).partition("-")
+        if not at.isdecimal():
+            log.warning("%s is no marker of a job: it is left alone", key)
+            continue
         if int(at) > now or number == most:
             break
         try:

@@ -113,3 +113,13 @@ def test_a_running_job_is_not_purged(farm: Running) -> None:
         retention.purge(farm.farm, "j")
     assert len(farm.segments()) == 2
     assert lifecycle.current(farm.farm, "j") == 1
+
+
+def test_a_marker_that_is_none_stops_nothing(
+    farm: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    farm.farm.store.put(f"{keys.DUE}_-odd", b"")
+    farm.submit(TEXT, deadline=time.time() + 60)
+    assert retention.act(farm.farm, time.time() + 62) == 1
+    assert farm.show()["state"] == "expired"
+    assert "no marker of a job" in caplog.text
