@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from farm.errors import DeviceLost, FarmError, JobError, Unavailable
+from farm.errors import Damaged, DeviceLost, FarmError, JobError, Unavailable
 from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref, parse
-from farm.lifecycle import fail, restart
+from farm.lifecycle import fail, mend, restart
 from farm.stages import STAGES, Work
 from farm.tape import Lost
 
@@ -72,6 +72,12 @@ def perform(
             log.warning("%s: %s; the job is taken up again", ref, error)
             restart(farm, ref.job, ref.revision)
             return {"restarted": str(error)}
+        except Damaged as error:
+            log.error("%s: %s", ref, error)
+            if mend(farm, ref.job, ref.revision, error.key):
+                return {"restarted": str(error)}
+            _give_back(farm, ref, holder, error)
+            return {"waiting": str(error)}
         except JobError as error:
             fail(farm, ref.job, ref.revision, str(error))
             return {"failed": str(error)}

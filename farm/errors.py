@@ -9,6 +9,7 @@
     ├── EngineError         this segment cannot be spoken; its neighbours can
     └── Unavailable         the world's fault: retried with backoff, HTTP 503
         ├── StoreUnavailable
+        │   └── Damaged     an object is not what was put there, however often it is read
         ├── LedgerUnavailable
         ├── OutOfMemory     the batch did not fit; the caller may halve it
         └── DeviceLost      the device is of no use to this process any more
@@ -51,6 +52,15 @@ class Unavailable(FarmError):
 
 class StoreUnavailable(Unavailable):
     """The object store did not answer, refused, or is full."""
+
+
+class Damaged(StoreUnavailable):
+    """An object is not what was put there, however often it is read: `key` says which."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        """Name the object, and say what is wrong with it."""
+        super().__init__(f"{key!r} in the store is damaged: {reason}")
+        self.key = key
 
 
 class LedgerUnavailable(Unavailable):

@@ -132,6 +132,20 @@ def restart(farm: Farm, job: str, revision: int) -> None:
     begin(farm, farm.spec(job), revision, again=True)
 
 
+def mend(farm: Farm, job: str, revision: int, key: str) -> bool:
+    """Have a damaged object of a revision made again; False where nothing can make it.
+
+    Its plan is a function of the input, and what an attempt made one of the plan and the segments.
+    """
+    made = [keys.revision(job, revision, name, "") for name in ("plan", "attempt")]
+    if not key.startswith(tuple(made)) or not farm.store.exists(keys.spec(job)):
+        return False
+    for each in (keys.head(job, revision), key):
+        farm.store.delete(each)
+    restart(farm, job, revision)
+    return True
+
+
 def current(farm: Farm, job: str) -> int:
     """Return a job's latest revision; `NotFound` if there is no such job.
 

@@ -17,7 +17,15 @@ from typing import Any, TypeVar
 from farm import keys, planning, publishing, reading, revising, warming
 from farm.assembly import Bench, ItemRecord, Outbox, assemble
 from farm.engines import Engine, phonemiser
-from farm.errors import JobError, LedgerUnavailable, OutOfMemory, UnknownVoice
+from farm.errors import (
+    Damaged,
+    InvalidInput,
+    JobError,
+    LedgerUnavailable,
+    NotFound,
+    OutOfMemory,
+    UnknownVoice,
+)
 from farm.farm import Farm
 from farm.jobs import (
     About,
@@ -86,12 +94,29 @@ class Work:
 
 @lru_cache(maxsize=64)
 def _about(store: Store, job: str, rev: int, attempt: str) -> About:  # noqa: ARG001
-    return from_json(About, store.get(keys.about(job, rev)))
+    key = keys.about(job, rev)
+    return _read(About, key, _get(store, key))
 
 
 @lru_cache(maxsize=64)
 def _spec(store: Store, job: str, attempt: str) -> Spec:  # noqa: ARG001
-    return from_json(Spec, store.get(keys.spec(job)))
+    return _read(Spec, keys.spec(job), store.get(keys.spec(job)))
+
+
+def _get(store: Store, key: str) -> bytes:
+    """Return what an earlier stage has stored: that it is gone is no fault of the caller."""
+    try:
+        return store.get(key)
+    except NotFound as error:
+        raise Damaged(key, "it is gone") from error
+
+
+def _read(kind: type[T], key: str, row: bytes) -> T:
+    """Read what this farm itself has stored: what cannot be read is no fault of the caller."""
+    try:
+        return from_json(kind, row)
+    except InvalidInput as error:
+        raise Damaged(key, str(error)) from error
 
 
 def read(work: Work) -> Outcome:
@@ -99,7 +124,7 @@ def read(work: Work) -> Outcome:
     farm, ref, spec = work.farm, work.ref, work.spec
     key = keys.head(ref.job, ref.revision)
     if farm.store.exists(key):
-        head = from_json(Head, farm.store.get(key))
+        head = _read(Head, key, farm.store.get(key))
         for page in range(head.pages):
             _send_page(work, page)
     else:
@@ -121,8 +146,8 @@ def _send_page(work: Work, page: int) -> None:
 def page(work: Work) -> Outcome:
     """Plan one page. What an earlier run of this stage stored stands: it is the same."""
     store, number = work.farm.store, work.ref.page
-    rows = store.get(work.plan_key("source", number)).splitlines()
-    passages = [from_json(Passage, row) for row in rows]
+    source = work.plan_key("source", number)
+    passages = [_read(Passage, source, row) for row in _get(store, source).splitlines()]
     first = work.ref.revision == 1  # which has no edits
     edits = [] if first else revising.edits_of(work.farm, work.ref.job, work.ref.revision)
     planned = planning.plan(passages, work.spec, phonemiser, edits)
@@ -175,7 +200,8 @@ def chunk(work: Work) -> Outcome:
     """Speak one chunk."""
     farm, ref, spec = work.farm, work.ref, work.spec
     key = work.plan_key(ref.lane.split(".")[0], ref.page)
-    wanted = from_json(Chunk, _chunks(farm.store, key, work.claim.attempt)[ref.chunk])
+    rows = _chunks(farm.store, key, work.claim.attempt)
+    wanted = _read(Chunk, key, rows[ref.chunk] if ref.chunk < len(rows) else b"")
     voice = spec.voices[wanted.voice]
     # `allowed` asks, too, beside other store requests: a loaded voice need not wait for both.
     loaded = voice.digest in farm.engines
@@ -234,7 +260,7 @@ def _numbers(farm: Farm, spoken: Spoken) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _chunks(store: Store, key: str, attempt: str) -> list[bytes]:  # noqa: ARG001
-    return store.get(key).splitlines()
+    return _get(store, key).splitlines()
 
 
 def items(work: Work) -> Outcome:
@@ -310,9 +336,12 @@ def _on_page(
     attempt: str,  # noqa: ARG001
 ) -> dict[int, tuple[Passage, Part]]:
     wanted = [keys.plan(job, rev, kind, page) for kind in ("source", "pages")]
-    source, score = _at_once(store.get, wanted)
-    pairs = zip(source.splitlines(), score.splitlines(), strict=True)
-    both = [(from_json(Passage, line), from_json(Part, row)) for line, row in pairs]
+    source, score = _at_once(lambda key: _get(store, key), wanted)
+    passages = [_read(Passage, wanted[0], row) for row in source.splitlines()]
+    parts = [_read(Part, wanted[1], row) for row in score.splitlines()]
+    if len(passages) != len(parts):
+        raise Damaged(wanted[1], f"{len(parts)} parts of {len(passages)} passages")
+    both = zip(passages, parts, strict=True)
     return {part.item: (passage, part) for passage, part in both}
 
 
@@ -320,10 +349,10 @@ def package(work: Work) -> Outcome:
     """Package a job, publish its manifest and close it."""
     farm, ref, spec = work.farm, work.ref, work.spec
     wanted = [keys.head(ref.job, ref.revision), *farm.ledger.runs(ref.job)]
-    first, *runs = _at_once(farm.store.get, wanted)
-    head = from_json(Head, first)
+    first, *runs = zip(wanted, _at_once(lambda key: _get(farm.store, key), wanted), strict=True)
+    head = _read(Head, *first)
     made: dict[int, ItemRecord] = {}
-    for record in (from_json(ItemRecord, row) for run in runs for row in run.splitlines()):
+    for record in (_read(ItemRecord, key, row) for key, run in runs for row in run.splitlines()):
         made.setdefault(record.index, record)  # an earlier life may have assembled some, too
     records = [made[index] for index in sorted(made)]
     if len(records) != head.items:

@@ -18,7 +18,7 @@ import numpy as np
 
 from farm.audio import Audio, Samples, flac, joining, loudness
 from farm.book import marks
-from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.errors import Damaged, InvalidInput, NotFound, StoreUnavailable
 from farm.jobs import Mark, Part, Passage, Segment, to_json
 from farm.storage import Store
 
@@ -93,18 +93,28 @@ class Shelf:
             if not self.all_failed:
                 return None
             raise Lost(f"segment {segment.digest[:12]} is not in the store any more") from error
+        except Damaged as error:
+            raise self._removed(segment, error) from error
 
     def decode(self, segment: Segment, data: bytes) -> Audio:
         """Decode what was stored.
 
         Raises:
             Lost: it is damaged, and then removed.
+            StoreUnavailable: it was damaged on its way here.
         """
         try:
             return flac.decode(data)[0]
         except InvalidInput as error:
-            self.store.delete(self.key(segment))
-            raise Lost(f"segment {segment.digest[:12]} was damaged: {error}") from error
+            if self._fetch(segment) != data:
+                name = segment.digest[:12]
+                raise StoreUnavailable(f"segment {name} came damaged: {error}") from error
+            raise self._removed(segment, error) from error
+
+    def _removed(self, segment: Segment, error: Exception) -> Lost:
+        """Remove a damaged segment, so that it is spoken again."""
+        self.store.delete(self.key(segment))
+        return Lost(f"segment {segment.digest[:12]} was damaged: {error}")
 
 
 class Tape:

@@ -13,7 +13,7 @@ import pytest
 from farm import dispatch, keys, lifecycle, stages
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
 from farm.errors import OutOfMemory, StoreUnavailable
-from farm.jobs import Output, Segment
+from farm.jobs import Output, Segment, to_json
 from farm.ledger import Ref, parse
 from farm.storage.local import LocalStore
 from farm.synthesis import ATTEMPTS
@@ -203,6 +203,57 @@ def test_a_damaged_segment_is_mended(farm: Running) -> None:
         assert farm.finish("k") == "completed"
     assert farm.item(job="k") == sound
     assert farm.farm.store.get(key).startswith(b"fLaC\0")
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [
+        ("page", "source"),
+        ("chunk", "tone"),
+        ("items", "pages"),
+        ("items", "source"),
+        ("package", "head"),
+        ("package", "runs"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_plan_that_is_damaged_is_made_again(
+    stage: str, kind: str, damage: str, farm: Running
+) -> None:
+    farm.submit(TEXT, title="T")
+    farm.drain()
+    sound = farm.item()
+    farm.submit(TEXT, job="k", title="T")
+    farm.until(stage)
+    (key,) = [key for key in farm.farm.store.list("jobs/k/rev/1/") if f"/{kind}" in key]
+    if damage == "gone":
+        farm.farm.store.delete(key)
+    else:
+        farm.farm.store.put(key, farm.farm.store.get(key)[:-7])
+    forget_what_is_read()
+    with quiet():
+        _, result = farm.step()
+        assert result["restarted"].startswith(f"{key!r} in the store is damaged: ")
+        assert farm.finish("k") == "completed"
+    assert farm.item(job="k") == sound
+    assert farm.count("misses", "k") == 0
+
+
+def forget_what_is_read() -> None:
+    """What this process has read of a plan is not as another's, which reads it now."""
+    for kept in (stages._about, stages._spec, stages._chunks, stages._on_page):
+        kept.cache_clear()
+
+
+def test_a_damaged_spec_is_waited_for_and_the_job_not_lost(farm: Running) -> None:
+    spec = farm.submit(TEXT)
+    whole = farm.farm.store.get(keys.spec("j"))
+    farm.farm.store.put(keys.spec("j"), whole[:-7])
+    with quiet():
+        _, result = farm.step()
+    assert result["waiting"].startswith("'jobs/j/spec.json' in the store is damaged: ")
+    farm.farm.store.put(keys.spec("j"), to_json(spec))
+    assert farm.finish() == "completed"
 
 
 def test_what_an_earlier_life_was_still_assembling_counts_after_a_restart(farm: Running) -> None:

@@ -7,25 +7,32 @@ that, `S3Store` asks first and then writes, so of two writers at the same moment
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
-from farm.errors import NotFound
+from farm.errors import Damaged, NotFound
 from farm.storage import s3_client
 from farm.storage.atomic import write_atomically
 from farm.storage.base import Store, check_key, check_prefix
 from farm.storage.local import open_source
-from farm.storage.s3_client import Body, ClientError, code
+from farm.storage.s3_client import Body, ClientError, Sink, Spoilt, code
 
 _THERE_ALREADY = {"PreconditionFailed", "412"}
-_CONFLICT = {"ConditionalRequestConflict", "409"}
+#: Tried again: another writer came between, or the server got other bytes than were sent.
+_AGAIN = {"ConditionalRequestConflict", "409", "BadDigest", "XAmzContentSHA256Mismatch"}
 _UNKNOWN_HEADER = {"NotImplemented", "501", "InvalidRequest", "InvalidArgument", "400"}
+#: Seconds before the second try of what botocore does not try again; doubled before each further.
+_PAUSE_S = 0.05
+
+T = TypeVar("T")
 
 
 class S3Store(Store):
@@ -79,33 +86,42 @@ class S3Store(Store):
             return self._write(key, file, if_absent)
 
     def get(self, key: str) -> bytes:
-        """Return an object's bytes; a transfer that breaks off starts again."""
-        with self._mapped(key):
-            for attempt in range(self.attempts):
-                body = self._client().get_object(**self._name(key))["Body"]
-                try:
-                    return bytes(body.read())
-                except s3_client.BROKEN_OFF:
-                    if attempt + 1 == self.attempts:
-                        raise
-        raise AssertionError("unreachable")
+        """Return an object's bytes; a transfer that breaks off, or brings others, starts again."""
+
+        def fetch() -> bytes:
+            answer = self._client().get_object(**self._name(key))
+            with s3_client.transfer():
+                data = bytes(answer["Body"].read())
+            s3_client.check(answer, hashlib.sha256(data).hexdigest(), len(data))
+            return data
+
+        return self._whole(key, fetch)
 
     def open(self, key: str) -> BinaryIO:
-        """Open an object as a stream; a transfer that breaks off raises `StoreUnavailable`."""
+        """Open an object as a stream.
+
+        A transfer that breaks off, or has brought other bytes than were put, raises
+        `StoreUnavailable`: where it breaks off, or at its end.
+        """
         with self._mapped(key):
-            body = self._client().get_object(**self._name(key))["Body"]
-        return cast(BinaryIO, io.BufferedReader(Body(body, str(self)), 1 << 20))
+            answer = self._client().get_object(**self._name(key))
+        return cast(BinaryIO, io.BufferedReader(Body(answer, str(self), key), 1 << 20))
 
     def get_file(self, key: str, path: Path) -> None:
         """Write an object to a local file, fetched in parallel parts where it is large."""
         name = self._name(key)
-        with self._mapped(key):
-            write_atomically(
-                path,
-                lambda file: self._client().download_fileobj(
-                    name["Bucket"], name["Key"], file, Config=s3_client.TRANSFER
-                ),
-            )
+
+        def fetch(file: BinaryIO) -> None:
+            answer, sink = self._client().get_object(**name), Sink(file)
+            with s3_client.transfer(), answer["Body"] as body:
+                if answer["ContentLength"] <= s3_client.PART_BYTES:
+                    shutil.copyfileobj(body, sink, 1 << 20)
+                else:
+                    body.close()
+                    self._client().download_fileobj(*name.values(), sink, Config=s3_client.TRANSFER)
+            s3_client.check(answer, sink.came, sink.size)
+
+        write_atomically(path, lambda file: self._whole(key, lambda: fetch(file)))
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
@@ -163,38 +179,63 @@ class S3Store(Store):
     def _mapped(self, key: str) -> AbstractContextManager[None]:
         return s3_client.mapped(str(self), key)
 
-    def _write(self, key: str, file: BinaryIO, if_absent: bool) -> bool:
-        name = self._name(key)
-        if not if_absent:
-            with self._mapped(key):
-                self._upload(name, file, conditional=False)
-            return True
-        if self.supports_if_absent():
-            return self._write_new(key, name, file)
-        return not self.exists(key) and self._write(key, file, if_absent=False)
+    def _whole(self, key: str, fetch: Callable[[], T]) -> T:
+        """Fetch an object, again where that was spoilt on the way.
 
-    def _write_new(self, key: str, name: dict[str, str], file: BinaryIO) -> bool:
+        Raises:
+            Damaged: the same wrong bytes came each time, as many as the server says are there.
+        """
+        came = set()
+        with self._mapped(key):
+            for attempt in range(self.attempts):
+                try:
+                    return fetch()
+                except Spoilt as error:
+                    came.add(error.came)
+                    if attempt + 1 < self.attempts:
+                        time.sleep(_PAUSE_S * 2**attempt)
+                    elif len(came) == 1 and error.came and error.size == self.size(key):
+                        raise Damaged(key, str(error)) from error
+                    else:
+                        raise
+        raise AssertionError("unreachable")
+
+    def _write(self, key: str, file: BinaryIO, if_absent: bool) -> bool:
+        if if_absent and not self.supports_if_absent():
+            return not self.exists(key) and self._write(key, file, if_absent=False)
+        digest = s3_client.named(file)
         with self._mapped(key):
             for attempt in range(self.attempts):
                 file.seek(0)
                 try:
-                    self._upload(name, file, conditional=True)
+                    self._upload(self._name(key), file, digest, conditional=if_absent)
                 except ClientError as error:
                     if code(error) in _THERE_ALREADY:
-                        return False
-                    if code(error) not in _CONFLICT or attempt + 1 == self.attempts:
+                        return self._is_ours(key, digest, error)
+                    if code(error) not in _AGAIN or attempt + 1 == self.attempts:
                         raise
-                    time.sleep(0.1 * 2**attempt)
+                    time.sleep(_PAUSE_S * 2**attempt)
                 else:
                     return True
         raise AssertionError("unreachable")
 
-    def _upload(self, name: dict[str, str], file: BinaryIO, *, conditional: bool) -> None:
+    def _is_ours(self, key: str, digest: dict[str, str], error: ClientError) -> bool:
+        """Whether what is there already was put by a try whose answer was lost."""
+        tries = int(error.response["ResponseMetadata"].get("RetryAttempts", 0))
+        if not tries:
+            return False
+        found: dict[str, str] = self._client().head_object(**self._name(key))["Metadata"]
+        return digest.items() <= found.items()
+
+    def _upload(
+        self, name: dict[str, str], file: BinaryIO, digest: dict[str, str], *, conditional: bool
+    ) -> None:
         client = self._client(conditional=conditional)
         if _length(file) <= s3_client.PART_BYTES:
-            client.put_object(**name, Body=file)
+            client.put_object(**name, Body=file, Metadata=digest)
         else:
-            client.upload_fileobj(file, name["Bucket"], name["Key"], Config=s3_client.TRANSFER)
+            extra = {"Metadata": digest}
+            client.upload_fileobj(file, *name.values(), extra, Config=s3_client.TRANSFER)
 
     def _probe(self) -> bool:
         name = self._name(f"probe/{secrets.token_hex(8)}")

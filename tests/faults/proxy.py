@@ -107,6 +107,11 @@ class Proxy:
         with self._lock:
             self._rules += [(rule, time.monotonic(), 0) for rule in rules]
 
+    def seed(self, seed: int) -> None:
+        """Begin to choose from another seed."""
+        with self._lock:
+            self._random.seed(seed)
+
     def count(self, act: Act) -> int:
         """How often something was done."""
         return sum(fault.act == act for fault in self.faults)

@@ -150,7 +150,7 @@ def test_a_stream_that_breaks_off_is_unavailable() -> None:
             """Nothing to close."""
 
     with pytest.raises(StoreUnavailable, match="ProtocolError: cut"):
-        s3_client.Body(Broken(), "s3://farm").read(10)
+        s3_client.Body({"Body": Broken()}, "s3://farm", "a").read(10)
 
 
 @pytest.mark.parametrize(("cut", "good"), [(2, True), (9, False)])
