@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ SEGMENTS = CHAPTERS * (SENTENCES + 1)
 COST = 0.04
 #: Segments that are there when something is killed.
 SOME = 12
+#: Seconds for which a supervisor is stopped.
+STOPPED_S = 8.0
 
 Command = subprocess.Popen[str]
 
@@ -48,6 +51,19 @@ def kill_supervisor(farm: Home, _: Command) -> None:
     kill(farm.supervisor())
 
 
+def end_supervisor(farm: Home, _: Command) -> None:
+    os.kill(farm.supervisor().pid, signal.SIGTERM)
+
+
+def stop_supervisor(farm: Home, _: Command) -> None:
+    """Stop it for a while: nobody looks after its children then."""
+    boss = farm.supervisor()
+    boss.suspend()
+    kill(farm.child("control"))
+    time.sleep(STOPPED_S)
+    boss.resume()
+
+
 def kill_both(farm: Home, command: Command) -> None:
     kill(farm.supervisor())
     kill(command)
@@ -69,6 +85,8 @@ FAULTS: dict[str, tuple[Callable[[Home, Command], None], bool]] = {
     "ctrl-c": (interrupt, False),
     "the command": (kill_command, False),
     "the supervisor": (kill_supervisor, True),
+    "the supervisor, told to end": (end_supervisor, True),
+    "the supervisor, stopped": (stop_supervisor, True),
     "the command and the supervisor": (kill_both, False),
     "a child of the worker": (kill_forked, True),
     "the worker": (kill_child("worker", "tone"), True),
