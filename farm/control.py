@@ -37,7 +37,8 @@ class Control:
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     deliveries: Deliveries | None = None
     """Its webhooks, made in threads while this process holds the lock."""
-    _epoch: str = ""
+    _known: tuple[str, str] = ("", "")
+    """The epoch and the life of Redis that was last looked at."""
     _ticks: int = 0
 
     def run(self, over: threading.Event) -> None:
@@ -58,14 +59,15 @@ class Control:
         """Look once; return whether this process holds the lock."""
         ledger = self.farm.ledger
         if not ledger.lock(self.holder, LOCK_S):
-            self._epoch = ""
+            self._known = ("", "")
             return False
-        epoch, fresh = ledger.epoch(uuid.uuid4().hex)
-        if fresh or epoch != self._epoch or self._ticks % RECOVER_EVERY == 0:
+        # A Redis that came back, or a replica in its place, may have lost its last writes.
+        known = (ledger.epoch(uuid.uuid4().hex)[0], ledger.life())
+        if known != self._known or self._ticks % RECOVER_EVERY == 0:
             taken = recovery.recover(self.farm)
             if taken:
                 log.warning("control: took up %d unfinished jobs", taken)
-        self._epoch = epoch
+        self._known = known
         if self._ticks % DUE_EVERY == 0:
             retention.act(self.farm, time.time())
         self._ticks += 1

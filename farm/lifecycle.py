@@ -172,8 +172,11 @@ def show(farm: Farm, job: str) -> dict[str, Any]:
             return dict(json.loads(farm.store.get(key)))
         return {"job": job, "revision": revision, "state": State.QUEUED.value}
     record = _record(job, revision, live)
-    if State(record["state"]).terminal and not farm.store.exists(key):
-        record["state"] = State.FINALIZING.value  # what a client is told is stored
+    if State(record["state"]).terminal:  # what a client is told is stored
+        try:
+            return dict(json.loads(farm.store.get(key)))
+        except NotFound:
+            record["state"] = State.FINALIZING.value
     return record
 
 
@@ -223,13 +226,18 @@ def record_end(farm: Farm, job: str, revision: int) -> None:
         return  # the ledger was lost: the job's open marker brings it back
     if not State(live["state"]).terminal or int(live["rev"]) != revision:
         return
+    try:
+        spec = farm.spec(job)
+    except NotFound:  # removed, and Redis is one that has lost that
+        farm.ledger.remove(job)
+        return
     rows = farm.ledger.failures(job, 0, 10_000)
     if rows:
         lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         farm.store.put(keys.revision(job, revision, "failures.jsonl"), lines.encode())
     record = json.dumps(_record(job, revision, live), ensure_ascii=False).encode()
     farm.store.put(keys.status(job, revision), record, if_absent=True)
-    settle(farm, farm.spec(job), revision)
+    settle(farm, spec, revision)
 
 
 def settle(farm: Farm, spec: Spec, revision: int) -> None:

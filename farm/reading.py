@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from farm import keys, planning
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
 from farm.errors import InvalidInput, JobError
 from farm.jobs import About, Block, Head, Item, Spec, Voice, to_json
-from farm.storage import Store
+from farm.storage import Store, scratch
 from farm.text import documents, lines, ssml
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
@@ -66,8 +64,8 @@ def _source(store: Store, spec: Spec) -> Iterator[_Source]:
     if spec.kind == "speech":
         yield _Source([_speech(store.get(spec.input), spec)], About())
         return
-    with tempfile.TemporaryDirectory(prefix="farm-read-") as folder:
-        path = Path(folder) / "input"
+    with scratch("farm-read-") as folder:
+        path = folder / "input"
         store.get_file(spec.input, path)
         if spec.kind == "batch":
             with path.open("rb") as stream:

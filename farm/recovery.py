@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
+from contextlib import suppress
 
 from farm import keys, lifecycle
 from farm.errors import JobError, NotFound
@@ -19,19 +21,34 @@ WRITING_S = 60.0
 def recover(farm: Farm) -> int:
     """Bring the ledger to what the store says of unfinished jobs; return how many were taken up.
 
-    Does nothing to jobs that the ledger knows, so it may run at any time.
+    What the ledger knows of a job is brought to what the store says, where they differ, and else
+    left alone, so this may run at any time.
     """
-    taken = 0
+    taken, marked = 0, set()
     for key in list(farm.store.list(keys.OPEN)):
         try:
             job, revision = keys.opened(key)
+            marked.add(job)
             if farm.store.exists(keys.spec(job)):
                 taken += _recover(farm, farm.spec(job), revision)
             elif _given_up(farm, job, revision):
                 lifecycle.withdraw(farm, job)
         except (JobError, ValueError) as error:
             log.warning("%s cannot be taken up: %s", key, error)
+    for job in set(farm.ledger.live()) - marked:
+        _end(farm, job)
     return taken
+
+
+def _end(farm: Farm, job: str) -> None:
+    """End in the ledger what has ended by the store: a replica did not hear of it."""
+    with suppress(NotFound):  # it has gone from the ledger meanwhile
+        revision = int(farm.ledger.job(job)["rev"])
+        if farm.store.exists(keys.status(job, revision)):
+            record = json.loads(farm.store.get(keys.status(job, revision)))
+            farm.ledger.close(job, revision, State(record["state"]), {})
+        elif not farm.store.exists(keys.spec(job)):
+            farm.ledger.remove(job)
 
 
 def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
@@ -47,6 +64,7 @@ def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
         return False
     if _live_revision(farm, job) == revision:
         lifecycle.record_end(farm, job, revision)
+        _pause_or_resume(farm, job, revision)
         for ref in farm.ledger.follow(job):
             farm.send(ref, "taken up")
         return False
@@ -57,6 +75,16 @@ def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
     if farm.store.exists(keys.revision(job, revision, "pause")):
         farm.ledger.pause(job)
     return True
+
+
+def _pause_or_resume(farm: Farm, job: str, revision: int) -> None:
+    """Have a live job wait, or go on, as its owner asked for."""
+    state = farm.ledger.job(job)["state"]  # before the store, which is written first
+    paused = farm.store.exists(keys.revision(job, revision, "pause"))
+    if paused:
+        farm.ledger.pause(job)
+    elif state == State.PAUSED:
+        farm.ledger.resume(job)
 
 
 def _accepted(farm: Farm, spec: Spec, revision: int) -> bool:

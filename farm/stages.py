@@ -5,7 +5,6 @@ A stage may be run twice and at any time; only the ledger's first record of it c
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -44,7 +43,7 @@ from farm.jobs import (
 )
 from farm.ledger import Claim, Ref
 from farm.lifecycle import close
-from farm.storage import Store
+from farm.storage import Store, scratch
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
 
@@ -273,11 +272,11 @@ def items(work: Work) -> Outcome:
     # The whole key: after a restart, what an earlier attempt was still writing counts too.
     key = work.output_key(f"runs/{ref.items[0][0]:06d}.jsonl")
     with (
-        tempfile.TemporaryDirectory(prefix="farm-items-") as name,
+        scratch("farm-items-") as folder,
         ThreadPoolExecutor(REQUESTS) as pool,
         Outbox(farm.store, pool) as outbox,
     ):
-        bench = _bench(work, Path(name), pool, outbox)
+        bench = _bench(work, folder, pool, outbox)
         records = list(_assembled(work, bench))
         outbox.put(key, _lines(records))
     seconds = round(sum(record.seconds for record in records), 1)
@@ -357,8 +356,7 @@ def package(work: Work) -> Outcome:
     records = [made[index] for index in sorted(made)]
     if len(records) != head.items:
         raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
-    with tempfile.TemporaryDirectory(prefix="farm-package-") as name:
-        folder = Path(name)
+    with scratch("farm-package-") as folder:
         failures = farm.ledger.failures(ref.job, 0, FAILURES)
         press = publishing.Press(
             farm.store, spec, work.about, ref.revision, work.output_key, folder, failures

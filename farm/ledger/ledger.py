@@ -131,6 +131,11 @@ class Ledger:
         with mapped_errors():
             return list(self._redis.zrevrange(self._key("jobs"), offset, offset + count - 1))
 
+    def live(self) -> list[str]:
+        """Return the jobs that have not ended."""
+        with mapped_errors():
+            return list(self._redis.zdiff([self._key("jobs"), self._key("closed")]))
+
     def failures(self, job: str, offset: int = 0, count: int = 100) -> list[dict[str, Any]]:
         """Return what could not be spoken, page by page."""
         with mapped_errors():
@@ -300,6 +305,11 @@ class Ledger:
             if self._redis.set(self._key("epoch"), fresh, nx=True):
                 return fresh, True
             return str(self._redis.get(self._key("epoch"))), False
+
+    def life(self) -> str:
+        """Name the life of the server: another after a restart, and where a replica took over."""
+        with mapped_errors():
+            return str(self._redis.info("server")["run_id"])
 
     def lock(self, holder: str, seconds: int) -> bool:
         """Take or keep the control process's lock."""

@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from farm.errors import InvalidInput
+from farm.storage.atomic import scratch
 from farm.storage.base import Store, check_key, check_prefix
 
-__all__ = ["STORES", "Store", "check_key", "check_prefix", "open_store"]
+__all__ = ["STORES", "Store", "check_key", "check_prefix", "open_store", "scratch"]
 
 #: Scheme of a store's URL to the class that speaks it.
 STORES = {

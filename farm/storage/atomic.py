@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,21 @@ def mapped(action: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreUnavailable(f"cannot {action} {str(path)!r}: {error.strerror}") from error
+
+
+@contextmanager
+def scratch(prefix: str) -> Iterator[Path]:
+    """Give a folder for temporary files, which is gone after the block.
+
+    Raises:
+        StoreUnavailable: it cannot be made: where every disk is full, Python finds no place.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot make temporary files: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
 
 
 def write_atomically(
