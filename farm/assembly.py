@@ -141,6 +141,8 @@ def formats(item: Item, spec: Spec) -> list[str]:
         wanted = ["m4a", *spec.output.formats]
     elif "joined" in spec.output.options:
         wanted = ["flac"]  # joined and encoded when it is packaged
+    if spec.output.readalong:
+        wanted.append("m4a")
     return list(dict.fromkeys(wanted))
 
 

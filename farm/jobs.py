@@ -279,6 +279,8 @@ class Output:
     """Bits per second, of formats that lose something; 0: the format's own."""
     options: tuple[str, ...] = ()
     """Of the package `azure`: `words`, `sentences` (boundary files), `joined` (one audio)."""
+    readalong: bool = False
+    """Whether a read-along EPUB is made of it, beside the package."""
 
 
 @dataclass(frozen=True)

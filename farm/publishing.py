@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from farm import keys
 from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
-from farm.book import m4b, results, subtitles
-from farm.jobs import SCHEMA, About, Mark, Spec
+from farm.book import m4b, readalong, results, subtitles, typeset
+from farm.jobs import SCHEMA, About, Block, Head, Mark, Passage, Spec, from_json
 from farm.planning import PAUSES_MS
 from farm.storage import Store
+
+#: What EPUB takes for a language (BCP 47).
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,16 @@ class Press:
         """The book's title."""
         return self.spec.title or self.about.title or self.spec.id
 
+    @property
+    def cover(self) -> bytes | None:
+        """The book's cover, where it has one."""
+        return self.store.get(self.about.cover) if self.about.cover else None
+
     def package(self, records: Sequence[ItemRecord]) -> dict[str, File]:
         """Make and store what the job wants beside its items' files, by format."""
         make = PACKAGES.get(self.spec.output.package)
-        return make(self, records) if make else {}
+        made = make(self, records) if make else {}
+        return made | (_readalong(self, records) if self.spec.output.readalong else {})
 
     def put(self, path: Path, seconds: float = 0.0, name: str = "") -> File:
         """Store a file of the package; its name for a person is the book's title, or given."""
@@ -87,8 +98,7 @@ def _m4b(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
         chapters.append(m4b.Chapter(record.title or record.id, path))
     book = press.folder / "book.m4b"
     tags = {**tags_of(press.spec, press.about), "title": press.title, "album": press.title}
-    cover = press.store.get(press.about.cover) if press.about.cover else None
-    seconds = m4b.write(book, chapters, tags, cover)
+    seconds = m4b.write(book, chapters, tags, press.cover)
     made = {"m4b": press.put(book, seconds)}
     for name in press.spec.output.subtitles:
         path = press.folder / f"book.{name}"
@@ -106,6 +116,66 @@ def _book_marks(
         at = round(start * 1000)
         for mark in read_marks(store.get(record.files["marks"].key)):
             yield replace(mark, start_ms=mark.start_ms + at, end_ms=mark.end_ms + at)
+
+
+def _readalong(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+    """Make a read-along EPUB: of the source itself where that is EPUB 3, else of its text."""
+    if not any("m4a" in record.files for record in records):
+        return {}
+    source, name = press.folder / "source", press.spec.name
+    press.store.get_file(press.spec.input, source)
+    kept = readalong.is_kept(source, name)
+    if not kept:
+        facts = typeset.Facts(press.title, _language(press), press.about.author, press.cover)
+        pairs = zip(records, _blocks(press), strict=True)
+        parts = (typeset.Part(record.title, record.level, held) for record, (_, held) in pairs)
+        typeset.write(source, facts, parts)
+    book = press.folder / "readalong.epub"
+    seconds = readalong.write(book, source, name, _chapters(press, records), front_matter=not kept)
+    return {"epub": press.put(book, seconds)}
+
+
+def _language(press: Press) -> str:
+    """The language of a book's text, in the form that EPUB asks for."""
+    spec = press.spec
+    said = (spec.language, press.about.language, spec.voices[spec.voice].language)
+    found = (each.replace("_", "-") for each in said)
+    return next(filter(_LANGUAGE.fullmatch, found), "und")
+
+
+def _chapters(press: Press, records: Sequence[ItemRecord]) -> Iterator[readalong.Chapter]:
+    """Yield a book's items with what was made of them, the audio of one on disk at a time."""
+    path = press.folder / "chapter.m4a"
+    for record, (index, blocks) in zip(records, _blocks(press), strict=True):
+        if "m4a" in record.files:
+            press.store.get_file(record.files["m4a"].key, path)
+            marks = _marks(press.store, record.files["marks"].key)
+            yield readalong.Chapter(index, blocks, marks, path, record.seconds)
+            path.unlink()
+        else:
+            yield readalong.Chapter(index, blocks)
+
+
+def _blocks(press: Press) -> Iterator[tuple[int, Iterator[Block]]]:
+    """Yield each item's number and its text as it was planned; take it before the next."""
+    for index, passages in groupby(_passages(press), lambda passage: passage.item.index):
+        held = (block for passage in passages for block in passage.item.blocks)
+        yield index, (block for block in held if typeset.written(block.text).strip())
+
+
+def _passages(press: Press) -> Iterator[Passage]:
+    head = from_json(Head, press.store.get(keys.head(press.spec.id, press.revision)))
+    for page in range(head.pages):
+        key = keys.plan(press.spec.id, press.revision, "source", page)
+        for row in press.store.get(key).splitlines():
+            yield from_json(Passage, row)
+
+
+def _marks(store: Store, key: str) -> Iterator[Mark]:
+    """Yield an item's marks, which may be many."""
+    with store.open(key) as stream:
+        for line in stream:
+            yield from_json(Mark, line)
 
 
 def _azure(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:

@@ -46,6 +46,7 @@ SERVICES = [
 MADE = {
     "farm say 'Dr. Lee owes me $12.50 since 3 May 1897.' -o hello.wav": ["hello.wav"],
     "farm book my-book.epub -o my-book.m4b": ["my-book.m4b"],
+    "farm book my-book.epub -o my-book-readalong.epub": ["my-book-readalong.epub"],
     "farm book my-book.epub -o chapters --format mp3 --subtitles srt": [
         "chapters/01 The Harbour.mp3",
         "chapters/01 The Harbour.srt",

@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1/downloads", tags=["files"])
 
 #: Kinds of file that the standard library does not know, or calls otherwise.
 MIMES = {format.suffix: format.mime for format in FORMATS.values()} | {
+    ".epub": "application/epub+zip",
     ".m4b": "audio/mp4",
     ".srt": "application/x-subrip",
     ".vtt": "text/vtt",

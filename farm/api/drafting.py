@@ -90,11 +90,14 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     """Read an input through, pin the voices that it may use, and count its characters.
 
     Raises:
-        InvalidInput: the input cannot be read, or an address or a speed is none the farm takes.
+        InvalidInput: the input cannot be read, or an address, a speed or a format is none that
+            the farm takes.
         UnknownVoice: this owner has no such voice.
     """
     if not SLOWEST <= wish.prosody.speed <= FASTEST:
         raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
+    if wish.output.readalong and wish.kind != "book":
+        raise InvalidInput(f"a read-along EPUB is made of a book, not of a {wish.kind}")
     if wish.webhook:
         held.outgoing.check(wish.webhook)
     found = look(wish, data)

@@ -62,10 +62,11 @@ class Line(Body):
 class Making(Body):
     """What is made of the items."""
 
-    format: Audio | Literal["m4b"] | None = None
-    """Of each item's file; `m4b`: one audiobook. Null: m4b for a book, flac otherwise."""
-    also: Annotated[list[Audio], Field(max_length=5)] = []
-    """Further formats in which each item is written."""
+    format: Audio | Literal["m4b", "readalong"] | None = None
+    """Of each item's file; `m4b`: one audiobook, `readalong`: an EPUB that is heard while it is
+    read, of a book only. Null: m4b for a book, flac otherwise."""
+    also: Annotated[list[Audio | Literal["readalong"]], Field(max_length=6)] = []
+    """Further formats in which each item is written; `readalong` as above."""
     subtitles: Annotated[list[Subtitles], Field(max_length=3)] = []
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = -19.0
     """Integrated loudness (BS.1770, LUFS) of each item; null: as spoken."""
@@ -74,11 +75,12 @@ class Making(Body):
         """Return it as the farm has it."""
         wanted = self.format or ("m4b" if kind == "book" else "flac")
         return Output(
-            format="m4a" if wanted == "m4b" else wanted,
+            format="m4a" if wanted in ("m4b", "readalong") else wanted,
             package="m4b" if wanted == "m4b" else "",
-            formats=tuple(self.also),
+            formats=tuple(name for name in self.also if name != "readalong"),
             subtitles=tuple(self.subtitles),
             loudness=self.loudness,
+            readalong="readalong" in (wanted, *self.also),
         )
 
 

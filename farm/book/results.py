@@ -24,11 +24,10 @@ from typing import Any
 
 from farm.audio import files, joining
 from farm.audio.formats import format_named
+from farm.book.zips import entry
 from farm.jobs import Mark, Output, from_json
 from farm.storage import Store
 
-#: What ZIP has for no time at all.
-EPOCH = (1980, 1, 1, 0, 0, 0)
 #: Option to the marks' type, the file's suffix, and its field in the summary.
 BOUNDARIES = {
     "words": ("word", ".word.json", "wordBoundaryFileName"),
@@ -77,7 +76,7 @@ class Pack:
             spoken = any("audioFileName" in row for row in rows)
             status = "Succeeded" if spoken else "Failed"
             summary = {"jobID": name, "status": status, "results": rows}
-            archive.writestr(_entry("summary.json"), dumped(summary))
+            archive.writestr(entry("summary.json"), dumped(summary))
         return summary
 
     def _each(self, archive: zipfile.ZipFile, inputs: Iterable[Input]) -> Iterator[Row]:
@@ -135,7 +134,7 @@ class Pack:
         for option, (kind, suffix, field) in BOUNDARIES.items():
             if option in self.output.options:
                 named[field] = name + suffix
-                with archive.open(_entry(name + suffix), "w") as stream:
+                with archive.open(entry(name + suffix), "w") as stream:
                     stream.writelines(_listed(self._boundaries(kind, held, begins)))
         return named
 
@@ -165,17 +164,10 @@ def _lost(each: Input) -> Row:
     return {"contents": [each.content], "status": "Failed", "error": error}
 
 
-def _entry(name: str, size: int = 0) -> zipfile.ZipInfo:
-    """Describe a file of the ZIP; `size` tells whether it needs the form of large ones."""
-    entry = zipfile.ZipInfo(name, EPOCH)
-    entry.create_system, entry.external_attr, entry.file_size = 3, 0o644 << 16, size
-    return entry
-
-
 def _add(archive: zipfile.ZipFile, name: str, path: Path, seconds: float) -> Row:
     """Move audio into the ZIP, piece by piece; say what it is."""
     name, size = name + path.suffix, path.stat().st_size
-    with path.open("rb") as source, archive.open(_entry(name, size), "w") as target:
+    with path.open("rb") as source, archive.open(entry(name, size), "w") as target:
         shutil.copyfileobj(source, target)
     path.unlink()
     known = {"sizeInBytes": str(size), "durationInMilliseconds": str(round(seconds * 1000))}
@@ -184,7 +176,7 @@ def _add(archive: zipfile.ZipFile, name: str, path: Path, seconds: float) -> Row
 
 def _debug(archive: zipfile.ZipFile, name: str, each: Input) -> None:
     told = {"error": each.error} if each.error else {}
-    archive.writestr(_entry(f"{name}.debug.json"), dumped({**told, "warnings": each.warnings}))
+    archive.writestr(entry(f"{name}.debug.json"), dumped({**told, "warnings": each.warnings}))
 
 
 def _listed(rows: Iterable[Row]) -> Iterator[bytes]:

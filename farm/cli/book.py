@@ -27,7 +27,7 @@ from farm.cli.speaking import (
     summary,
 )
 from farm.contents import Record
-from farm.errors import NotFound
+from farm.errors import InvalidInput, NotFound
 from farm.jobs import Output, Prosody
 from farm.studio import catalogue
 from farm.text import documents
@@ -50,30 +50,32 @@ def book(
     file: Annotated[
         Path, typer.Argument(help="EPUB, text, Markdown or SSML; `-`: standard input.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b) or folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b, .epub) or folder.")],
     voice: VoiceOption = "",
     format: Annotated[
-        str, typer.Option(help="m4b, or one file a chapter: mp3, m4a, flac, opus, wav.")
+        str,
+        typer.Option(
+            help="m4b, readalong (EPUB), or one file a chapter: mp3, m4a, flac, opus, wav."
+        ),
     ] = "",
-    also: Annotated[list[str] | None, typer.Option(help="Further formats of the chapters.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Further formats of the chapters; readalong.")
+    ] = None,
     subtitles: Annotated[list[str] | None, typer.Option(help="srt, vtt.")] = None,
     speed: SpeedOption = 1.0,
     json: JsonOption = False,
 ) -> None:
     """Make an audiobook of a document."""
-    begin, format = time.monotonic(), format or "m4b"
+    begin, format = time.monotonic(), format or checking.BOOKS.get(output.suffix, "m4b")
     single = checking.is_single(output, format)
-    chapters = [*(also or []), *([] if format == "m4b" else [format])]
-    checking.check_options(voice, speed, chapters, subtitles or ())
+    options = _options(format, also or [], subtitles or [])
+    chapters = [*options.formats, *([] if options.package else [options.format])]
+    checking.check_options(voice, speed, chapters, options.subtitles)
     if str(file) != "-":
         check_document(file)
     (checking.check_file if single else checking.check_folder)(output)
-    options = Output(
-        format="m4a" if format == "m4b" else format,
-        package="m4b" if format == "m4b" else "",
-        formats=tuple(also or ()),
-        subtitles=tuple(subtitles or ()),
-    )
+    if single and output.exists() and file.exists() and output.samefile(file):
+        raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
     with session() as joined:
         record, listed = make_book(joined, file, voice, options, speed)
         files = fetch_book(joined, listed, output)
@@ -81,6 +83,18 @@ def book(
             print_json(report(joined.farm, record, files, begin))
         else:
             summary(record, output)
+
+
+def _options(format_: str, also: list[str], subtitles: list[str]) -> Output:
+    """Return what is made of a book's chapters, and of the whole."""
+    wanted = [format_, *also]
+    return Output(
+        format="m4a" if format_ in checking.BOOKS.values() else format_,
+        package="m4b" if format_ == "m4b" else "",
+        formats=tuple(name for name in also if name != "readalong"),
+        subtitles=tuple(subtitles),
+        readalong="readalong" in wanted,
+    )
 
 
 def check_document(path: Path) -> None:
@@ -113,12 +127,11 @@ def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
     """
     rows = list(contents.outputs(listed))
     package = [row for row in rows if row["item"] is None]
-    if output.suffix == ".m4b":
-        if "m4b" not in listed["package"]:
-            raise NotFound(f"job {listed['job']} made no m4b")
-        paths = {row["format"]: output.with_suffix(f".{row['format']}") for row in package}
-        return [watching.fetch(joined.farm, row, paths[row["format"]]) for row in package]
-    hidden = {"marks"} | ({"m4a"} if "m4b" in listed["package"] else set())
+    if output.suffix in checking.BOOKS:
+        if output.suffix[1:] not in listed["package"]:
+            raise NotFound(f"job {listed['job']} made no {output.suffix[1:]}")
+        return [watching.fetch(joined.farm, row, _beside(output, row["format"])) for row in package]
+    hidden = {"marks"} | ({"m4a"} if {"m4b", "epub"}.intersection(listed["package"]) else set())
     wanted = package + [r for r in rows if r["item"] is not None and r["format"] not in hidden]
     joined.farm.store.get_file(
         keys.manifest(listed["job"], listed["revision"]), output / "manifest.json"
@@ -126,11 +139,18 @@ def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
     return [watching.fetch(joined.farm, row, output / row["name"]) for row in wanted]
 
 
+def _beside(output: Path, format_: str) -> Path:
+    """Name another file of a book; the source, which may lie there too, is not written over."""
+    if format_ == "epub" and output.suffix != ".epub":
+        return output.with_name(f"{output.stem}-readalong.epub")
+    return output.with_suffix(f".{format_}")
+
+
 def demo(json: JsonOption = False) -> None:
     """Turn the sample book into an audiobook in out/demo."""
     begin, folder = time.monotonic(), Path("out/demo")
     checking.check_folder(folder)
-    options = Output("m4a", "m4b", ("mp3",), ("srt", "vtt"))
+    options = Output("m4a", "m4b", ("mp3",), ("srt", "vtt"), readalong=True)
     with session() as joined:
         record, listed = make_book(joined, SAMPLE, "", options)
         files = fetch_book(joined, listed, folder)

@@ -14,6 +14,8 @@ from farm.config import read_settings
 from farm.errors import InvalidInput, NotFound, StoreUnavailable
 from farm.studio import catalogue
 
+#: What a book of one file is, by its suffix.
+BOOKS = {".m4b": "m4b", ".epub": "readalong"}
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
 
@@ -59,10 +61,13 @@ def is_single(output: Path, format_: str) -> bool:
     """Whether a book is to be one file; raises `InvalidInput` where name and format disagree."""
     audio = {each.suffix for each in FORMATS.values()}
     if output.suffix in audio and not output.is_dir():
-        raise InvalidInput(f"{output.name!r}: a book is one .m4b, or a folder of chapters")
-    if output.suffix == ".m4b" and format_ != "m4b":
+        raise InvalidInput(
+            f"{output.name!r}: a book is one .m4b or read-along .epub, or a folder of chapters"
+        )
+    wanted = BOOKS.get(output.suffix)
+    if wanted and wanted != format_:
         raise InvalidInput(f"{output.name!r} is a book of one file, but --format is {format_!r}")
-    return output.suffix == ".m4b"
+    return bool(wanted)
 
 
 def check_options(

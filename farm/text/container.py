@@ -63,6 +63,12 @@ class Container:
         """Whether the archive has such a file."""
         return file in self._names
 
+    @property
+    def files(self) -> list[str]:
+        """The names of all files, in the archive's order, each once."""
+        names = (entry.filename for entry in self._zip.infolist() if not entry.is_dir())
+        return list(dict.fromkeys(names))
+
     def read(self, file: str) -> bytes:
         """Return a file's bytes; `InvalidInput` if it is missing or damaged."""
         if file not in self._names:

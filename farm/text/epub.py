@@ -56,6 +56,16 @@ def read_epub(path: Path, name: str, *, front_matter: bool = False) -> Document:
     )
 
 
+def spoken_pages(path: Path, name: str, *, front_matter: bool = False) -> Iterator[Page]:
+    """Yield the content documents that `read_epub` speaks, with their trees, one in memory.
+
+    Their blocks, one after another, are those of its sections. Raises as that does.
+    """
+    with Container(path, name) as container:
+        for page, _ in _pages(container, read_package(container), front_matter):
+            yield page
+
+
 def _sections(path: Path, name: str, package: Package, front_matter: bool) -> Iterator[Section]:
     with Container(path, name) as container:
         pages = _pages(container, package, front_matter)
@@ -73,6 +83,7 @@ def _pages(
         page = read_page(container.read(file))
         if page is None:
             raise InvalidInput(f"{container.name!r} is broken: {file!r} in it is not XHTML")
+        page.file = file
         if front_matter or not _FRONT.intersection(page.types):
             yield page, entries
 

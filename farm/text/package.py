@@ -34,6 +34,10 @@ class Entry:
 class Package:
     """What the package document says, with names as the archive has them."""
 
+    file: str
+    """The package document itself."""
+    version: str
+    """`2.0`, `3.0`; empty where it does not say."""
     title: str
     author: str
     language: str
@@ -75,6 +79,8 @@ def read_package(container: Container) -> Package:
     if not entries and ncx in container:
         entries = tuple(_ncx_entries(container.xml(ncx), ncx))
     return Package(
+        file=file,
+        version=root.get("version", ""),
         title=next(_facts(root, "title"), ""),
         author=", ".join(_facts(root, "creator")),
         language=next(_facts(root, "language"), ""),
@@ -95,7 +101,7 @@ def _package_file(container: Container) -> str:
     raise InvalidInput(f"{container.name!r} is broken: {_CONTAINER!r} names no package document")
 
 
-def _resolve(base: str, href: str) -> tuple[str, str]:
+def resolve(base: str, href: str) -> tuple[str, str]:
     """Return the archive's name of what an address in `base` points at, and its fragment."""
     address = urlsplit(href)
     path = unquote(address.path)
@@ -106,7 +112,7 @@ def _resolve(base: str, href: str) -> tuple[str, str]:
 def _manifest(root: etree._Element, file: str) -> dict[str, _Resource]:
     return {
         item.get("id", ""): _Resource(
-            _resolve(file, item.get("href", ""))[0],
+            resolve(file, item.get("href", ""))[0],
             item.get("media-type", ""),
             frozenset(item.get("properties", "").split()),
         )
@@ -163,7 +169,7 @@ def _nav_list(items: etree._Element, file: str, level: int) -> Iterator[Entry]:
     for item in items.iterchildren("{*}li"):
         for child in item:
             if name(child) == "a" and child.get("href"):
-                yield Entry(text_of(child), level, *_resolve(file, child.get("href", "")))
+                yield Entry(text_of(child), level, *resolve(file, child.get("href", "")))
             elif name(child) == "ol":
                 yield from _nav_list(child, file, level + 1)
 
@@ -172,12 +178,12 @@ def _landmarks(page: etree._Element, file: str) -> Iterator[tuple[str, str]]:
     for nav in page.iter("{*}nav"):
         if "landmarks" in (nav.get(f"{OPS}type") or "").split():
             for link in nav.iter("{*}a"):
-                yield _resolve(file, link.get("href", ""))[0], link.get(f"{OPS}type", "").lower()
+                yield resolve(file, link.get("href", ""))[0], link.get(f"{OPS}type", "").lower()
 
 
 def _guide(root: etree._Element, file: str) -> Iterator[tuple[str, str]]:
     for reference in root.iterfind("{*}guide/{*}reference"):
-        yield _resolve(file, reference.get("href", ""))[0], reference.get("type", "").lower()
+        yield resolve(file, reference.get("href", ""))[0], reference.get("type", "").lower()
 
 
 def _ncx(root: etree._Element, manifest: dict[str, _Resource]) -> str:
@@ -198,5 +204,5 @@ def _ncx_points(parent: etree._Element, file: str, level: int) -> Iterator[Entry
         label, content = point.find("{*}navLabel/{*}text"), point.find("{*}content")
         if content is not None:
             title = text_of(label) if label is not None else ""
-            yield Entry(title, level, *_resolve(file, content.get("src", "")))
+            yield Entry(title, level, *resolve(file, content.get("src", "")))
         yield from _ncx_points(point, file, level + 1)

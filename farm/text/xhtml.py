@@ -10,6 +10,7 @@ import html.entities
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from lxml import etree
 
@@ -22,7 +23,8 @@ def words(text: str) -> frozenset[str]:
 OPS = "{http://www.idpf.org/2007/ops}"
 
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_BLOCKS = _HEADINGS | words(
+#: Elements that are no part of a line of text.
+BLOCKS = _HEADINGS | words(
     "address article aside blockquote body caption center dd details div dl dt fieldset "
     "figcaption figure footer form header hgroup hr legend li main ol p pre section "
     "summary table tbody tfoot thead tr ul"
@@ -42,17 +44,32 @@ _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
 #: What a number or sign that points to a note looks like.
 _NOTE_SIGN = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§¶]{1,3})[\])]?")
 #: Stands between the cells of a row until the row is complete.
-_CELL = "\ue001"
+CELL = "\ue001"
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
+
+
+class Run(NamedTuple):
+    """A stretch of a document's text, and where in its tree it stands."""
+
+    text: str
+    node: etree._Element | None = None
+    """None: it is nowhere, like the blank that a line break is read as."""
+    place: Literal["text", "tail", "node"] = "text"
+    """The node's first text, what follows it, or the node itself (a picture that is named)."""
 
 
 @dataclass
 class Page:
     """The spoken blocks of one content document."""
 
+    root: etree._Element
+    file: str = ""
+    """Name in the archive."""
     blocks: list[tuple[str, bool]] = field(default_factory=list)
     """Text, and whether it is a heading."""
+    runs: list[list[Run]] = field(default_factory=list)
+    """Of each block, what its text was gathered from, with all its white space."""
     marks: dict[str, int] = field(default_factory=dict)
     """Element id to the index of the block that it stands in or before."""
     types: frozenset[str] = frozenset()
@@ -76,7 +93,7 @@ def read_page(data: bytes) -> Page | None:
     if root is None:
         return None
     body = next((element for element in root.iter() if name(element) == "body"), root)
-    reader = _Reader()
+    reader = _Reader(root)
     reader.walk(body)
     reader.flush()
     reader.page.types = frozenset(_outer_types(body))
@@ -122,9 +139,9 @@ def _outer_types(body: etree._Element) -> Iterator[str]:
 class _Reader:
     """Walks a tree and gathers its text block by block."""
 
-    def __init__(self) -> None:
-        self.page = Page()
-        self._parts: list[str] = []
+    def __init__(self, root: etree._Element) -> None:
+        self.page = Page(root)
+        self._runs: list[Run] = []
         self._heading = False
         self._row = 0
 
@@ -137,7 +154,7 @@ class _Reader:
         if tag in _SILENT or _is_silent(element, tag):
             return
         if tag in _CELLS and self._has_text():
-            self._parts.append(_CELL)
+            self._runs.append(Run(CELL))
         outer, self._heading = self._heading, self._heading or _is_heading(element, tag)
         self._edge(tag, entering=True)
         self._inside(element, tag)
@@ -145,38 +162,39 @@ class _Reader:
         self._heading = outer
 
     def flush(self) -> None:
-        text = " ".join("".join(self._parts).split())
-        text = ", ".join(cell.strip() for cell in text.split(_CELL))
-        self._parts.clear()
+        text = " ".join("".join(run.text for run in self._runs).split())
+        text = ", ".join(cell.strip() for cell in text.split(CELL))
+        runs, self._runs = self._runs, []
         if text:
             self.page.blocks.append((text, self._heading))
+            self.page.runs.append(runs)
 
     def _inside(self, element: etree._Element, tag: str) -> None:
         if tag == "img":
-            self._parts.append(element.get("alt") or "")
-        elif tag in ("br", "wbr"):
-            self._parts.append(" " if tag == "br" else "")
-        self._parts.append(element.text or "")
+            self._runs.append(Run(element.get("alt") or "", element, "node"))
+        elif tag == "br":
+            self._runs.append(Run(" "))
+        self._runs.append(Run(element.text or "", element))
         for child in element:
             if name(child):
                 self.walk(child)
-            self._parts.append(child.tail or "")
+            self._runs.append(Run(child.tail or "", child, "tail"))
 
     def _edge(self, tag: str, *, entering: bool) -> None:
         if tag == "tr":
             self.flush()
             self._row += 1 if entering else -1
-        elif self._row and tag in _BLOCKS:
-            self._parts.append(" ")
-        elif tag in _BLOCKS:
+        elif self._row and tag in BLOCKS:
+            self._runs.append(Run(" "))
+        elif tag in BLOCKS:
             self.flush()
 
     def _mark(self, key: str, tag: str) -> None:
-        begins = tag in _BLOCKS and not self._row and self._has_text()
+        begins = tag in BLOCKS and not self._row and self._has_text()
         self.page.marks.setdefault(key, len(self.page.blocks) + begins)
 
     def _has_text(self) -> bool:
-        return any(part.strip() for part in self._parts)
+        return any(run.text.strip() for run in self._runs)
 
 
 def _is_heading(element: etree._Element, tag: str) -> bool:

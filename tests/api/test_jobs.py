@@ -133,6 +133,24 @@ def test_a_book_is_uploaded_and_its_chapters_are_listed(api: Api) -> None:
     assert formats[:2] == ["m4b", "srt"]
 
 
+@pytest.mark.parametrize(
+    ("output", "package"),
+    [({"format": "readalong"}, ["epub"]), ({"also": ["readalong"]}, ["m4b", "epub"])],
+)
+def test_a_read_along_is_made_alone_or_beside(
+    output: dict[str, Any], package: list[str], api: Api
+) -> None:
+    ann = api.client()
+    job = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "output": output}).json()["id"]
+    api.finish(ann, job)
+    files = ann.get(f"/v1/jobs/{job}/outputs").json()["data"]
+    assert [file["format"] for file in files if not file["item"]] == package
+    (epub,) = (file for file in files if file["format"] == "epub")
+    fetched = api.anyone.get(epub["url"])
+    assert fetched.headers["content-type"] == "application/epub+zip"
+    assert len(fetched.content) == epub["size"]
+
+
 def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
     ann = api.client()
     answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})
@@ -270,6 +288,11 @@ def test_a_job_past_its_deadline_expires(api: Api) -> None:
         ({"kind": "speech", "text": "Hi.", "speed": 9}, 400, "speed"),
         ({"kind": "speech", "text": "Hi.", "color": "red"}, 400, "color"),
         ({"kind": "speech", "text": "Hi.", "output": {"format": "ogg"}}, 400, "output.format"),
+        (
+            {"kind": "speech", "text": "Hi.", "output": {"also": ["readalong"]}},
+            400,
+            "not of a speech",
+        ),
         ({"kind": "speech", "text": "\udc00"}, 400, "text"),
         ({"kind": "batch", "lines": [{"id": "a/b", "text": "Hi."}]}, 400, "a/b"),
         ({"kind": "batch", "lines": []}, 400, "no lines"),

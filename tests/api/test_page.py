@@ -65,6 +65,7 @@ def test_a_book_is_chosen_estimated_read_heard_and_fetched(
         here.go()
         page.set_input_files("#file", book(tmp_path))
         page.check("input[value=tone]")
+        page.check("#as-readalong")
         page.check("#as-mp3")
         page.check("#as-subtitles")
         expect(page.locator("#estimate")).to_contain_text("The Mill by Ann Lee")
@@ -94,11 +95,17 @@ def test_a_book_is_chosen_estimated_read_heard_and_fetched(
         here.follows("The Wheel")  # the next chapter, by itself
 
         with page.expect_download() as waiting:
-            page.click("text=Audiobook (M4B)")
+            page.click(".files >> text=Read-along EPUB")
         files = api.anyone.get(f"/v1/jobs/{page.url.split('/')[-1]}/outputs").json()["data"]
-        assert waiting.value.suggested_filename == files[0]["name"]
+        (epub,) = (file for file in files if file["format"] == "epub")
+        assert waiting.value.suggested_filename == epub["name"]
+        assert waiting.value.path().stat().st_size == epub["size"]
+        with page.expect_download() as waiting:
+            page.click("text=Audiobook (M4B)")
         assert waiting.value.path().stat().st_size == files[0]["size"]
-        assert {file["format"] for file in files} == {"m4b", "m4a", "mp3", "srt", "vtt", "marks"}
+        whole = {file["format"] for file in files if not file["item"]}
+        assert whole == {"m4b", "epub", "srt", "vtt"}
+        assert {file["format"] for file in files} == whole | {"m4a", "mp3", "marks"}
 
 
 def test_a_voice_is_heard_before_it_is_chosen(api: Api, browser: Browser) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from farm import cli
 from tests.homes import Home, book_text, digest, ended, until
 from tests.homes import home as real_home
-from tests.text.epubs import write_epub
+from tests.text.epubs import page, write_epub
 
 Words = tuple[str | Path, ...]
 Failing = Callable[..., str]
@@ -154,12 +154,21 @@ def test_a_bad_option_is_named_with_the_choices(
         (("-o", "x", "--subtitles", "ass"), "'ass'"),
         (("-o", "x", "--voice", "nobody"), "'nobody'"),
         (("-o", "x.m4b", "--format", "mp3"), "'mp3'"),
+        (("-o", "x.epub", "--format", "m4b"), "'m4b'"),
         (("-o", "x.mp3"), "'x.mp3'"),
     ],
 )
 def test_a_bad_option_of_a_book_is_named(options: Words, named: str, failing: Failing) -> None:
     Path("book.txt").write_text("Once upon a time.")
     assert named in failing("book", "book.txt", *options)
+
+
+def test_a_book_is_not_written_over_itself(failing: Failing, tmp_path: Path) -> None:
+    book = write_epub(tmp_path / "book.epub", {"a.xhtml": page("<p>Once.</p>")})
+    before = book.read_bytes()
+    said = failing("book", book, "-o", book)
+    assert said == f"{str(book)!r} is the book itself; give the output another name"
+    assert book.read_bytes() == before
 
 
 def test_an_output_that_cannot_be_is_named(failing: Failing, tmp_path: Path) -> None:

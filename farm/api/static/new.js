@@ -21,7 +21,7 @@ export function begin() {
     if ($("text").value.trim()) choose(null);
     look();
   });
-  for (const id of ["speed", "as-m4b", "as-mp3"]) $(id).addEventListener("change", look);
+  for (const id of ["speed", "as-m4b", "as-readalong", "as-mp3"]) $(id).addEventListener("change", look);
   $("new").addEventListener("submit", start);
   acceptDrops($("drop"));
   voices.begin(look);
@@ -56,8 +56,9 @@ const isBatch = () => Boolean(file?.name.toLowerCase().endsWith(".jsonl"));
 
 /** Returns the job as the API takes it, without its input. */
 function wanted() {
-  const mp3 = $("as-mp3").checked;
-  const m4b = $("as-m4b").checked && !isBatch();
+  const chosen = ["m4b", "readalong", "mp3"].filter(
+    (each) => $(`as-${each}`).checked && (each === "mp3" || !isBatch()),
+  );
   return {
     kind: isBatch() ? "batch" : "book",
     voice: voices.voice(),
@@ -65,8 +66,8 @@ function wanted() {
     speed: Number($("speed").value),
     priority: $("priority").value,
     output: {
-      format: m4b ? "m4b" : "mp3",
-      also: m4b && mp3 ? ["mp3"] : [],
+      format: chosen[0] ?? "mp3",
+      also: chosen.slice(1),
       subtitles: $("as-subtitles").checked ? ["srt", "vtt"] : [],
     },
   };
