@@ -65,11 +65,12 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> boo
     check_id(spec.owner, "owner")
     if farm.store.exists(keys.spec(spec.id)) or (pointer and farm.store.exists(pointer)):
         return False
+    _mark(farm, spec.id)
     if isinstance(data, Path):
         farm.store.put_file(spec.input, data)
+        _mark(farm, spec.id)  # which may have taken longer than recovery waits
     else:
         farm.store.put(spec.input, data)
-    farm.store.put(keys.open_marker(spec.id, 1), str(time.time()).encode())
     if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
         return False
     if pointer and not farm.store.put(pointer, spec.id.encode(), if_absent=True):
@@ -78,6 +79,11 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> boo
     enlist(farm, spec)
     begin_soon(farm, spec, 1)
     return True
+
+
+def _mark(farm: Farm, job: str) -> None:
+    """Say that a job is being written: should its writer die, recovery takes away what is there."""
+    farm.store.put(keys.open_marker(job, 1), str(time.time()).encode())
 
 
 def enlist(farm: Farm, spec: Spec) -> None:

@@ -10,12 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from farm.jobs import State
+from farm.ledger import Ledger
+from tests.api import streams
+from tests.api.streams import Heard
 from tests.homes import Home, home, kill, until
 
 #: Clients at once, and seconds for which they submit and poll.
@@ -24,6 +29,9 @@ CLIENTS, SECONDS = 20, 3.0
 POLLS, POLL_S = 5, 0.1
 #: Jobs that each client submits while the API is killed, and how often that happens.
 JOBS, KILLS = 2, 2
+
+#: Lines of a batch that is watched; bytes of an upload that is broken off half-way.
+LINES, UPLOAD_BYTES = 400, 8_000_000
 
 Asked = tuple[int, dict[str, Any]]
 
@@ -146,6 +154,86 @@ def test_what_an_api_accepted_before_it_was_killed_reaches_its_end_once(farm: Ho
     listed = Counter(_listed(farm))
     assert {listed[name] for name in names} == {1}
     assert not list((farm.home / "store" / "open").glob("*kept-*"))
+
+
+def test_a_stream_goes_on_where_a_killed_api_broke_it_off(farm: Home) -> None:
+    lines = [{"id": f"{n}", "text": f"This is line {n} of a long batch."} for n in range(LINES)]
+    client = Client(farm)
+    status, job = client.patiently("PUT", "/v1/jobs/told", {"kind": "batch", "lines": lines})
+    assert status == 202, job
+    found: list[Heard] = []
+    for _ in range(KILLS):
+        before = len(found)
+        with suppress(httpx.TransportError):
+            for heard in _heard(farm, found):
+                found.append(heard)
+                if len(found) == before + 2:
+                    kill(farm.child("api"))
+        assert len(found) < before + LINES, "it ended before it was broken off"
+    found += _heard(farm, found)
+    client.close()
+    assert found[-1].data == {"state": "completed"}
+    assert [each.type for each in found].count("snapshot") == 1
+    broker = json.loads((farm.home / "connection.json").read_text())["broker_url"]
+    (id_,) = [path.name for path in (farm.home / "store" / "jobs").glob("*told*")]
+    ledger = Ledger(broker)
+    told = [id_ for id_, *_ in ledger.events(id_, found[0].id)]
+    ledger._redis.close()
+    assert [each.id for each in found[1:]] == told
+    assert len(told) > 2 * KILLS
+
+
+def _heard(farm: Home, found: list[Heard]) -> Iterator[Heard]:
+    """Hear the batch, from the last event on that is there already, as soon as there is an API."""
+    url = json.loads((farm.home / "connection.json").read_text())["api_url"]
+    headers = {"X-API-Key": farm.environment["KEY"]}
+    if found:
+        headers["Last-Event-ID"] = found[-1].id
+    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+        until(lambda: _answers(client))
+        with client.stream("GET", "/v1/jobs/told/events") as response:
+            yield from streams.heard(response)
+
+
+def _answers(client: httpx.Client) -> bool:
+    with suppress(httpx.TransportError):
+        return client.get("/healthz").status_code == 200
+    return False
+
+
+def test_an_upload_that_a_killed_api_broke_off_leaves_nothing_behind(farm: Home) -> None:
+    until(lambda: not list((farm.home / "store" / "open").glob("*")))
+    before = sorted((farm.home / "store").rglob("*"))
+    link = http.client.HTTPConnection(Client(farm)._where, timeout=30)
+    link.putrequest("POST", "/v1/jobs/upload")
+    link.putheader("X-API-Key", farm.environment["KEY"])
+    link.putheader("Content-Type", "multipart/form-data; boundary=edge")
+    link.putheader("Content-Length", str(UPLOAD_BYTES))
+    link.endheaders()
+    head = '--edge\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    link.send(head.encode() + b"It rains. " * (UPLOAD_BYTES // 20))
+    api = farm.child("api")
+    until(lambda: _spooled(api) > UPLOAD_BYTES // 4)
+    kill(api)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        link.getresponse()
+    link.close()
+    submitted(farm, "after-the-upload")
+    assert ended(farm, "after-the-upload")["state"] == "completed"
+    after = sorted((farm.home / "store").rglob("*"))
+    new = [path for path in after if path not in before and "after-the-upload" not in str(path)]
+    assert [path for path in new if path.is_file() and "segments" not in path.parts] == []
+
+
+def _spooled(api: psutil.Process) -> int:
+    """Bytes of an upload that the API has on disk, in a file that has no name any more."""
+    folder = Path(f"/proc/{api.pid}/fd")
+    sizes = []
+    for each in folder.iterdir():
+        with suppress(OSError):
+            if "(deleted)" in str(each.readlink()):
+                sizes.append(each.stat().st_size)
+    return max(sizes, default=0)
 
 
 def _listed(farm: Home) -> Iterator[str]:
