@@ -96,7 +96,8 @@ def mapped(where: str, key: str = "") -> Iterator[None]:
         raise StoreUnavailable(f"{where}: {key!r}: {error}") from error
     except ClientError as error:
         if code(error) in _MISSING:
-            raise NotFound(f"no object {key!r} in {where}") from error
+            # Not where: clients of the API are told this.
+            raise NotFound(f"no object {key!r} in the store") from error
         reason = error.response.get("Error", {}).get("Message", "")
         raise StoreUnavailable(f"{where}: {code(error)}: {reason}") from error
     except ERRORS as error:
