@@ -212,7 +212,7 @@ def test_a_refusal_keeps_its_code(code: str) -> None:
 def test_a_missing_object_is_not_found(code: str) -> None:
     error = ClientError({"Error": {"Code": code}}, "GetObject")
     with (
-        pytest.raises(NotFound, match="^no object 'k' in the store$"),
+        pytest.raises(NotFound, match=r"^no object 'k' in the store$"),
         s3_client.mapped("here", "k"),
     ):
         raise error
