@@ -37,7 +37,7 @@ test: dev  ## run the tests (EXTRAS=all: with every engine)
 	@$(BIN)/python -m pytest $(ARGS)
 
 faults: dev  ## kill every kind of process in turn (minutes)
-	@$(BIN)/python -m pytest -m faults $(ARGS)
+	@$(BIN)/python -m pytest -m faults -o faulthandler_timeout=0 $(ARGS)
 
 gpu: dev  ## run what needs a GPU (onnxruntime-gpu in place of onnxruntime)
 	@$(BIN)/python -m pytest tests/gpu -s $(ARGS)

@@ -260,34 +260,39 @@ def _check_item(
     """Find every planned segment in the item's audio, at its place and nowhere else."""
     name = f"{spec['id']}, item {item['index']}"
     audio, rate = _decoded(store.get(item["files"]["flac"]["key"]))
-    starts = _marked(store, item, rate)
-    told = not starts or len(starts) == len(planned)
-    verdict.expect(told, f"{name}: {len(starts)} sentences marked, not {len(planned)}")
-    verdict.segments += len(planned)
+    stored = [_decoded(store.get(_segment_key(spec, segment))) for segment in planned]
+    verdict.expect({own for _, own in stored} <= {rate}, f"{name}: not at its segments' rate")
+    signals = [signal for signal, _ in stored]
     head, tail = (round(ms * rate / 1000) for ms in EDGES_MS[spec["kind"]])
-    at, silent = head, np.ones(len(audio), bool)
-    for number, segment in enumerate(planned):
-        signal, own_rate = _decoded(store.get(_segment_key(spec, segment)))
-        verdict.expect(own_rate == rate, f"{name}: a segment of {own_rate} Hz in {rate} Hz")
+    starts, at, silent = [], head, np.ones(len(audio), bool)
+    for number, (segment, signal) in enumerate(zip(planned, signals, strict=True)):
+        starts.append(at)
         silent[at : at + len(signal)] = False
-        place = _find(audio, signal, at, rate, verdict)
-        verdict.expect(place == "", f"{name}, segment {number}: {place}")
-        if starts and told:
-            right = abs(starts[number] - at) <= rate / 1000
-            verdict.expect(right, f"{name}, segment {number}: its mark is somewhere else")
+        wrong = _find(audio, signals, number, at, rate, verdict)
+        verdict.expect(not wrong, f"{name}, segment {number}: {wrong}")
         last = number == len(planned) - 1
         at += len(signal) + (0 if last else round(segment.get("pause_ms", 0) * rate / 1000))
+    verdict.segments += len(planned)
     whole = len(audio) == at + tail
     verdict.expect(whole, f"{name}: {len(audio)} samples, its segments and pauses have {at + tail}")
     verdict.expect(not audio[silent].any(), f"{name}: something sounds between its segments")
+    if "marks" in item["files"]:
+        marked = _marked(store, item, rate)
+        near = [abs(a - b) <= rate / 1000 for a, b in zip(marked, starts, strict=False)]
+        right = all(near) and len(marked) == len(starts)
+        verdict.expect(right, f"{name}: marks where its segments are not")
 
 
-def _find(audio: Samples, signal: Samples, at: int, rate: int, verdict: Verdict) -> str:
-    """Look for a segment in an item: what is wrong, or nothing."""
-    edge = round(FADE_MS * rate / 1000)
+def _find(
+    audio: Samples, signals: Sequence[Samples], number: int, at: int, rate: int, verdict: Verdict
+) -> str:
+    """Look for one of an item's segments: return what is wrong, or nothing."""
+    signal, edge = signals[number], round(FADE_MS * rate / 1000)
     inside = signal[edge : len(signal) - edge].tobytes()
+    # What sounds like another one, or the beginning of another one, is there as often as they are.
+    wanted = sum(_occurrences(each.tobytes(), inside) for each in signals)
     count = _occurrences(audio.tobytes(), inside)
-    verdict.duplicated += count > 1
+    verdict.duplicated += count > wanted
     here = audio[at : at + len(signal)]
     if audio[at + edge : at + len(signal) - edge].tobytes() != inside:
         verdict.lost += 1
@@ -295,7 +300,7 @@ def _find(audio: Samples, signal: Samples, at: int, rate: int, verdict: Verdict)
     faded = np.abs(here.astype(int)) <= np.abs(signal.astype(int)) + 1
     if not faded.all():
         return "louder at its edges than it was spoken"
-    return "" if count == 1 else f"{count} times in its item"
+    return "" if count == wanted else f"{count} times in its item, not {wanted}"
 
 
 def _occurrences(data: bytes, part: bytes) -> int:
@@ -312,9 +317,7 @@ def _segment_key(spec: Mapping[str, Any], segment: Mapping[str, Any]) -> str:
 
 
 def _marked(store: Objects, item: Mapping[str, Any], rate: int) -> list[float]:
-    """Where the sentences of an item begin by its marks, in samples; nothing without marks."""
-    if "marks" not in item["files"]:
-        return []
+    """Where the sentences of an item begin by its marks, in samples."""
     marks = [json.loads(line) for line in store.get(item["files"]["marks"]["key"]).splitlines()]
     return [mark["start_ms"] * rate / 1000 for mark in marks if mark["type"] == "sentence"]
 

@@ -176,6 +176,9 @@ class _Listener(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that was killed."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     """Passes a request on, but for what the rules want."""
