@@ -116,6 +116,14 @@ class Block:
         """Return where a character of its text stands in the item's source text."""
         return self.start + _between(self.anchors, at)
 
+    def anchors_from(self, start: int, end: int) -> tuple[tuple[int, int], ...]:
+        """Return the anchors of a part of its text, from the part's start."""
+        if not self.anchors:
+            return ()
+        first = _between(self.anchors, start)
+        held = [(at - start, of - first) for at, of in self.anchors if start < at <= end]
+        return ((0, 0), *held)
+
     def in_text(self, position: int) -> int:
         """Return which character of its text is spoken for one of the item's source text."""
         back = [(source, at) for at, source in self.anchors]
@@ -194,6 +202,8 @@ class Part:
     parts: int = 1
     error: str = ""
     """Why there are no segments, where the passage could not be planned."""
+    warnings: tuple[str, ...] = ()
+    """What of the passage is in no segment."""
 
 
 @dataclass(frozen=True)

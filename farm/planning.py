@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -40,6 +41,8 @@ PAGE_CHARACTERS = (2_000, 10_000, 40_000)
 #: A chunk holds this part of its page's audio at least: numbers in words and slow speech must not
 #: make more chunks of a page than the ledger takes (1,000; two neighbours are over this together).
 PAGE_RUNS = 400
+#: Characters that a warning quotes.
+_QUOTED = 40
 #: What an item counts for besides its text, so that a page of tiny lines stays small.
 ITEM_CHARACTERS = 20
 
@@ -57,11 +60,27 @@ def _size(block: Block) -> int:
     return len(block.text) + 2
 
 
+def _fitting(block: Block) -> Iterator[Block]:
+    """Cut a block that alone is more than a page, where a sentence ends if it can be."""
+    most, source = PAGE_CHARACTERS[-1], block.text
+    if len(source) <= most:
+        yield block
+        return
+    for start, end, boundary in text.clause_spans(source, 0, len(source), most):
+        piece = replace(
+            block,
+            text=source[start:end],
+            start=block.in_source(start),
+            anchors=block.anchors_from(start, end),
+        )
+        yield piece if end == len(source) else replace(piece, pause_ms=None, ends=boundary)
+
+
 def _runs(item: Item, room: int, limit: int) -> Iterator[tuple[Block, ...]]:
     """Cut an item's blocks in runs: the first fits in `room`, the others in `limit`."""
     run: list[Block] = []
     left = room - ITEM_CHARACTERS
-    for block in item.blocks:
+    for block in itertools.chain.from_iterable(map(_fitting, item.blocks)):
         if run and _size(block) > left:
             yield tuple(run)
             run, left = [], limit
@@ -121,8 +140,10 @@ class _Speaker:
     phonemiser: str
     pauses: Mapping[str, int]
 
-    def segments(self, block: Block) -> Iterator[Segment]:
-        found = text.sentences(block.text, self.language, SEGMENT_CHARACTERS, whole=block.whole)
+    def sentences(self, block: Block) -> list[text.Sentence]:
+        return text.sentences(block.text, self.language, SEGMENT_CHARACTERS, whole=block.whole)
+
+    def segments(self, block: Block, found: Sequence[text.Sentence]) -> Iterator[Segment]:
         pieces = [piece for piece in found if piece.spoken]
         for position, piece in enumerate(pieces, start=1):
             last = position == len(pieces)
@@ -181,16 +202,26 @@ def plan(
 def _part(passage: Passage, spec: Spec, phonemiser: Phonemiser, edits: Sequence[Edit] = ()) -> Part:
     item, error = passage.item, passage.item.error
     segments: list[Segment] = []
+    lost: list[str] = []
     if not error:
         try:
             for block in item.blocks:
-                segments.extend(_speaker(block, item, spec, phonemiser).segments(block))
+                speaker = _speaker(block, item, spec, phonemiser)
+                found = speaker.sentences(block)
+                segments.extend(speaker.segments(block, found))
+                lost.extend(piece.lost for piece in found if piece.lost)
             for edit in edits:
                 if _holds(passage, edit.start):
                     _edit(segments, edit, spec, phonemiser)
         except (JobError, EngineError) as problem:
             segments, error = [], str(problem)
-    return Part(item.index, tuple(segments), passage.number, passage.parts, error)
+    warnings = (_lost(lost),) if lost else ()
+    return Part(item.index, tuple(segments), passage.number, passage.parts, error, warnings)
+
+
+def _lost(texts: Sequence[str]) -> str:
+    times = f"{len(texts)} times, first " if len(texts) > 1 else ""
+    return f"nothing that can be spoken: {times}{texts[0][:_QUOTED]!r}"
 
 
 def check_edit(edit: Edit, language: str) -> str:

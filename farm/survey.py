@@ -13,7 +13,7 @@ from farm.text import documents, lines, ssml
 #: Items that are described, and warnings that are told, at most.
 SHOWN = 1_000
 #: Bytes of a speech's text, and of a book that is no EPUB: these are read whole.
-SPEECH_BYTES, BOOK_BYTES = 4_000_000, 32 << 20
+SPEECH_BYTES, BOOK_BYTES = 4_000_000, documents.LARGEST
 _NO_SPEECH = "speech; submit it as a book"
 #: First bytes of an EPUB, which is read chapter by chapter.
 _ZIP = b"PK\x03\x04"

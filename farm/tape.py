@@ -208,9 +208,20 @@ class Tape:
             elif len(self.notices) < NOTICES:
                 self.notices[message] = Notice(message, segment.text)
 
+    def _note_part(self, part: Part) -> None:
+        """Count what of a passage is in no segment."""
+        self.warned += len(part.warnings)
+        for message in part.warnings:
+            if len(self.notices) < NOTICES:
+                self.notices[message] = Notice(message, "", 0)
+
     def _spoken(self, rows: Iterable[Row]) -> Iterator[tuple[Passage, Segment, Audio]]:
         """Yield what could be spoken; note what could not, and passages that were not planned."""
+        told: Part | None = None
         for row in rows:
+            if row.part is not told:
+                told = row.part
+                self._note_part(told)
             if row.segment is None or row.data is None:
                 self.failed += bool(row.part.error)
                 self.error = self.error or row.part.error

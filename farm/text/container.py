@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import stat
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,7 +20,16 @@ MOST_ENTRIES = 20_000
 MOST_BYTES = 512 * 2**20
 #: Bytes that one entry may unpack to, since it is held in memory.
 MOST_ENTRY_BYTES = 64 * 2**20
+#: Bytes of an archive's directory, which is parsed before it can be counted.
+MOST_DIRECTORY_BYTES = 8 * 2**20
 
+#: Those of the Open Container Format; of others no bound is known before they are unpacked.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What the library raises for bytes that are no archive, by what is wrong with them.
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError,
+    UnicodeError, ValueError,
+)  # fmt: skip
 _ENCRYPTION = "META-INF/encryption.xml"
 #: Obfuscated fonts are no obstacle: fonts are not read.
 _FONT_ALGORITHMS = frozenset(
@@ -37,13 +48,18 @@ class Container:
         """Open the archive and check its directory; nothing is unpacked."""
         self.name = name
         try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InvalidInput(f"{name!r} is not an EPUB: {error}") from error
+            self._file = _Bounded(path)
+        except OSError as error:
+            raise InvalidInput(f"{name!r} cannot be read: {error.strerror}") from error
         try:
+            self._zip = zipfile.ZipFile(self._file)
+            self._file.most = MOST_ENTRY_BYTES + 1
             self._check()
+        except _BROKEN as error:
+            self._file.close()
+            raise InvalidInput(f"{name!r} is not an EPUB: {error}") from error
         except BaseException:
-            self._zip.close()
+            self._file.close()
             raise
 
     def __enter__(self) -> Container:
@@ -58,6 +74,7 @@ class Container:
     ) -> None:
         """Close the archive."""
         self._zip.close()
+        self._file.close()
 
     def __contains__(self, file: str) -> bool:
         """Whether the archive has such a file."""
@@ -73,16 +90,19 @@ class Container:
         """Return a file's bytes; `InvalidInput` if it is missing or damaged."""
         if file not in self._names:
             raise InvalidInput(f"{self.name!r} is broken: {file!r} is missing in it")
+        entry = self._zip.getinfo(file)
         try:
-            return self._zip.read(file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+            with self._zip.open(entry) as stream:
+                # No more than it says: an entry may unpack to more than its directory tells.
+                return stream.read(entry.file_size + 1)
+        except _BROKEN as error:
             raise InvalidInput(f"{self.name!r} is broken: {file!r} in it: {error}") from error
 
     def xml(self, file: str) -> etree._Element:
         """Return the root of an XML file; `InvalidInput` if it is missing or no XML."""
-        root = parse(self.read(file))
+        root, fault = parse(self.read(file))
         if root is None:
-            raise InvalidInput(f"{self.name!r} is broken: {file!r} in it is not XML")
+            raise InvalidInput(f"{self.name!r} is broken: {file!r} in it is not XML: {fault}")
         return root
 
     def _check(self) -> None:
@@ -96,11 +116,22 @@ class Container:
                 f"the farm unpacks {MOST_ENTRIES} files, {MOST_BYTES} bytes, "
                 f"{MOST_ENTRY_BYTES} bytes each"
             )
-        for name in self._names:
-            if name.startswith("/") or ".." in name.split("/"):
-                raise InvalidInput(f"{self.name!r} is unsafe: {name!r} in it leads outside")
+        for entry in entries:
+            self._check_entry(entry)
         if _ENCRYPTION in self._names:
             self._check_encryption()
+
+    def _check_entry(self, entry: zipfile.ZipInfo) -> None:
+        name = entry.filename
+        if name.startswith("/") or ".." in name.split("/"):
+            raise InvalidInput(f"{self.name!r} is unsafe: {name!r} in it leads outside")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise InvalidInput(f"{self.name!r} is unsafe: {name!r} in it is a link")
+        if entry.compress_type not in _METHODS:
+            raise InvalidInput(
+                f"{self.name!r} is not an EPUB: {name!r} in it is packed by method "
+                f"{entry.compress_type}, neither stored nor deflated"
+            )
 
     def _check_encryption(self) -> None:
         for method in self.xml(_ENCRYPTION).iter("{*}EncryptionMethod"):
@@ -111,3 +142,16 @@ class Container:
                 raise InvalidInput(
                     f"{self.name!r} is encrypted (DRM); the farm reads books without it only"
                 )
+
+
+class _Bounded(io.FileIO):
+    """An archive's file, of which only so much is read at once."""
+
+    most = MOST_DIRECTORY_BYTES
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read some bytes; `BadZipFile` where that is more than a directory or an entry has."""
+        wanted = -1 if size is None else size
+        if wanted > self.most:
+            raise zipfile.BadZipFile(f"{wanted} bytes at once are too many")
+        return super().read(wanted)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from farm.jobs import Block
 
@@ -17,7 +17,7 @@ class Section:
     """Depth in the table of contents, from 1."""
     blocks: tuple[Block, ...]
     warnings: tuple[str, ...] = ()
-    """What its source asks for and the farm does otherwise."""
+    """What its source asks for and the farm does otherwise, and what of it may be missing."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Lazily:
         return self._start()
 
 
-def section(title: str, level: int, paragraphs: Iterable[tuple[str, bool]]) -> Section:
+def section(
+    title: str, level: int, paragraphs: Iterable[tuple[str, bool]], warnings: Sequence[str] = ()
+) -> Section:
     """Make a section of (text, is heading) pairs; blank ones are left out.
 
     A block's `start` counts characters of the section's source text: the blocks' texts joined by
@@ -63,4 +65,18 @@ def section(title: str, level: int, paragraphs: Iterable[tuple[str, bool]]) -> S
         if text.strip():
             blocks.append(Block(text=text, heading=heading, start=start))
             start += len(text) + 2
-    return Section(title=title, level=level, blocks=tuple(blocks))
+    return Section(title=title, level=level, blocks=tuple(blocks), warnings=tuple(warnings))
+
+
+def filled(sections: Iterable[Section]) -> Iterator[Section]:
+    """Leave out sections without blocks, and give what they warn of to a neighbour."""
+    held: Section | None = None
+    told: tuple[str, ...] = ()
+    for each in sections:
+        told += each.warnings
+        if each.blocks:
+            if held:
+                yield held
+            held, told = replace(each, warnings=told), ()
+    if held:
+        yield replace(held, warnings=held.warnings + told)

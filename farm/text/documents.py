@@ -13,6 +13,8 @@ from farm.text.plain import read_plain
 
 __all__ = ["Document", "Section", "read"]
 
+#: Bytes of a text or a Markdown file; the longest novels have a third of it.
+LARGEST = 32 * 2**20
 _MARKDOWN = (".md", ".markdown", ".mdown")
 #: Bytes by which SSML in a file of another name is known.
 _HEAD = 4096
@@ -87,6 +89,11 @@ def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:
             raise InvalidInput(f"{name!r} is {what}; the farm reads .epub, .md, .ssml and .txt")
     if head[60:68] == _MOBI:
         raise InvalidInput(f"{name!r} is a Kindle book; the farm reads .epub, .md, .ssml and .txt")
+    if (size := path.stat().st_size) > LARGEST:
+        raise InvalidInput(
+            f"{name!r} is too large: {size} bytes; the farm reads {LARGEST} of text: make an EPUB "
+            "of it, or several books"
+        )
     if suffix in _MARKDOWN:
         return read_markdown(path, name)
     return read_plain(path, name)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from farm.errors import InvalidInput
 from farm.text.container import Container
-from farm.text.document import Document, Lazily, Section, section
+from farm.text.document import Document, Lazily, Section, filled, section
 from farm.text.package import Entry, Package, read_package
 from farm.text.xhtml import Page, read_page, words
 
@@ -69,7 +69,7 @@ def spoken_pages(path: Path, name: str, *, front_matter: bool = False) -> Iterat
 def _sections(path: Path, name: str, package: Package, front_matter: bool) -> Iterator[Section]:
     with Container(path, name) as container:
         pages = _pages(container, package, front_matter)
-        yield from _merged(pages, bool(package.entries))
+        yield from filled(_merged(pages, bool(package.entries)))
 
 
 def _pages(
@@ -80,10 +80,11 @@ def _pages(
         entries = [entry for entry in package.entries if entry.file == file]
         if not front_matter and _is_front(package, file, entries):
             continue
-        page = read_page(container.read(file))
+        page, why = read_page(container.read(file))
         if page is None:
-            raise InvalidInput(f"{container.name!r} is broken: {file!r} in it is not XHTML")
+            raise InvalidInput(f"{container.name!r} is broken: {file!r} in it is not XHTML: {why}")
         page.file = file
+        page.warnings[:] = [f"{file!r}: {warning}" for warning in page.warnings]
         if front_matter or not _FRONT.intersection(page.types):
             yield page, entries
 
@@ -100,6 +101,7 @@ def _merged(pages: Iterator[tuple[Page, list[Entry]]], navigation: bool) -> Iter
     """Cut documents at the navigation's entries, and join those that it does not name."""
     title, level = "", 1
     blocks: list[tuple[str, bool]] = []
+    warnings: list[str] = []
     named = False
     for page, entries in pages:
         starts = _starts(page, entries)
@@ -110,12 +112,13 @@ def _merged(pages: Iterator[tuple[Page, list[Entry]]], navigation: bool) -> Iter
         blocks.extend(page.blocks[: edges[0]])
         for start, end in itertools.pairwise(edges):
             if blocks:
-                yield section(title, level, blocks)
+                yield section(title, level, blocks, warnings)
+                warnings = []
             title, level = starts[start].title, starts[start].level
             blocks = page.blocks[start:end]
         named = named or bool(entries)
-    if blocks:
-        yield section(title, level, blocks)
+        warnings += page.warnings
+    yield section(title, level, blocks, warnings)
 
 
 def _starts(page: Page, entries: list[Entry]) -> dict[int, Entry]:

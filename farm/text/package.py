@@ -103,7 +103,10 @@ def _package_file(container: Container) -> str:
 
 def resolve(base: str, href: str) -> tuple[str, str]:
     """Return the archive's name of what an address in `base` points at, and its fragment."""
-    address = urlsplit(href)
+    try:
+        address = urlsplit(href)
+    except ValueError:
+        return "", ""  # `http://[`: whatever it is, no file of the archive
     path = unquote(address.path)
     joined = posixpath.join(posixpath.dirname(base), path) if path else base
     return posixpath.normpath(joined), unquote(address.fragment)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from farm.text.cutting import Boundary, clause_spans, halves, sentence_spans
 from farm.text.normalise import normalise
 
+#: Categories of characters that mean something without being a letter or a digit.
+_SIGNS = frozenset({"Mc", "Me", "Mn", "Sc", "Sm", "So", "Co", "Cn", "Cs"})
+#: Arrows, lines, shapes, stars and flowers, with which a book parts its scenes, and their variants.
+_DRAWN = re.compile(r"[\x00-\x7f\u2190-\u21ff\u2500-\u27bf\u2b00-\u2bff\ufe00-\ufe0f]")
 #: The least that a limit may be: room for a long word.
 LEAST_LIMIT = 20
 
@@ -24,6 +30,8 @@ class Sentence:
     """One past the last character."""
     boundary: Boundary
     """`clause`: the sentence goes on in the next piece."""
+    lost: str = ""
+    """What in its span has no words but is no ornament either: the first that is not spoken."""
 
 
 def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False) -> list[Sentence]:
@@ -35,7 +43,8 @@ def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False
     source is cut first, then each sentence is normalised, and cut again where its spoken form is
     longer than the limit. What cannot be pronounced (dashes, asterisks, quotes) joins the piece
     before it, else the one after it; a paragraph of nothing else is one piece with nothing to
-    speak. A blank paragraph has no sentences.
+    speak. Of both, what is more than an ornament is told in `lost`. A blank paragraph has no
+    sentences.
 
     Raises:
         ValueError: the limit is below 20 characters.
@@ -47,7 +56,7 @@ def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False
     for start, end in [(0, len(text))] if whole else sentence_spans(text, primary):
         for first, last, boundary in clause_spans(text, start, end, limit):
             pieces.extend(_pieces(text, first, last, boundary, language, limit))
-    return _join_silent(pieces)
+    return _join_silent(pieces, text)
 
 
 def _pieces(
@@ -87,16 +96,32 @@ def _spoken(source: str, language: str) -> str:
     return normalise(source, language)
 
 
-def _join_silent(pieces: list[Sentence]) -> list[Sentence]:
+def _join_silent(pieces: list[Sentence], text: str) -> list[Sentence]:
     """Give the span of what cannot be pronounced to a neighbour."""
     joined: list[Sentence] = []
     for piece in pieces:
+        if not piece.spoken:
+            piece = replace(piece, lost=_more_than_ornament(text[piece.start : piece.end]))
         if not joined:
             joined.append(piece)
-        elif not piece.spoken:
-            joined[-1] = replace(joined[-1], end=piece.end, boundary=piece.boundary)
-        elif not joined[-1].spoken:
-            joined[-1] = replace(piece, start=joined[-1].start)
+            continue
+        last = joined[-1]
+        lost = last.lost or piece.lost
+        if not piece.spoken:
+            joined[-1] = replace(last, end=piece.end, boundary=piece.boundary, lost=lost)
+        elif not last.spoken:
+            joined[-1] = replace(piece, start=last.start, lost=lost)
         else:
             joined.append(piece)
     return joined
+
+
+def _more_than_ornament(source: str) -> str:
+    """Return a text without words if somebody may have meant it to be read; else nothing."""
+    meant = not source.isascii() and any(map(_is_sign, source))
+    return source if meant else ""
+
+
+def _is_sign(character: str) -> bool:
+    """Whether a character without a sound is neither punctuation nor drawn between paragraphs."""
+    return unicodedata.category(character) in _SIGNS and not _DRAWN.match(character)

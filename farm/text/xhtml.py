@@ -46,6 +46,10 @@ _NOTE_SIGN = re.compile(r"[\[(]?(?:\d{1,4}|[a-z]|[*†‡§¶]{1,3})[\])]?")
 #: Stands between the cells of a row until the row is complete.
 CELL = "\ue001"
 _NAMED_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]*);")
+#: Signs of tags and attributes in a document, each of which takes a hundred bytes when parsed.
+MOST_MARKS = 1_500_000
+#: References to halves of characters, which the parser takes and Python does not.
+_SURROGATE = re.compile(rb"&#(?:x0*(d[89a-f][0-9a-f]{2})|0*(5[5-7]\d{3}));", re.IGNORECASE)
 _XML_ENTITIES = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
 
 
@@ -74,30 +78,46 @@ class Page:
     """Element id to the index of the block that it stands in or before."""
     types: frozenset[str] = frozenset()
     """`epub:type` of the body and of what alone stands in it."""
+    warnings: list[str] = field(default_factory=list)
+    """What of its text may be missing, and why."""
 
 
-def parse(data: bytes) -> etree._Element | None:
-    """Parse XML or sloppy XHTML: no DTD, entity or address is ever loaded. None if hopeless."""
+def parse(data: bytes) -> tuple[etree._Element | None, str]:
+    """Parse XML or sloppy XHTML: no DTD, entity or address is ever loaded.
+
+    Return its root, None if it is hopeless or larger than what is parsed, and why, or the first
+    thing in it that is not well-formed; empty: all is. Behind that something may be lost.
+    """
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, recover=True, huge_tree=False
     )
+    if (marks := data.count(b"<") + data.count(b"=")) > MOST_MARKS:
+        return None, f"it has {marks} tags and attributes, and the farm reads {MOST_MARKS}"
     try:
-        return etree.fromstring(_numbered_entities(data), parser)
-    except etree.XMLSyntaxError:
-        return None
+        root = etree.fromstring(_numbered(data), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        return None, " ".join(str(error).split())
+    faults = [each for each in parser.error_log if each.level == etree.ErrorLevels.FATAL]
+    limits = [each for each in faults if each.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT]
+    # An entity that nobody declared stays in the tree, where a reader finds it.
+    known = [each for each in faults if each.type != etree.ErrorTypes.ERR_UNDECLARED_ENTITY]
+    said = next((f"line {e.line}: {' '.join(e.message.split())}" for e in limits or known), "")
+    return None if limits else root, said
 
 
-def read_page(data: bytes) -> Page | None:
-    """Read the spoken text of a content document; None if it is no XML at all."""
-    root = parse(data)
+def read_page(data: bytes) -> tuple[Page | None, str]:
+    """Read the spoken text of a content document; None, and why, if it cannot be read."""
+    root, fault = parse(data)
     if root is None:
-        return None
+        return None, fault
     body = next((element for element in root.iter() if name(element) == "body"), root)
     reader = _Reader(root)
     reader.walk(body)
     reader.flush()
     reader.page.types = frozenset(_outer_types(body))
-    return reader.page
+    if fault:
+        reader.page.warnings.append(f"not well-formed ({fault}): some of its text may be missing")
+    return reader.page, ""
 
 
 def name(element: etree._Element) -> str:
@@ -111,10 +131,11 @@ def text_of(element: etree._Element) -> str:
     return " ".join("".join(str(part) for part in element.itertext(etree.Element)).split())
 
 
-def _numbered_entities(data: bytes) -> bytes:
+def _numbered(data: bytes) -> bytes:
     """Give HTML's named characters by number: XML without its DTD does not know `&nbsp;`."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = re.sub(r"^\s*<\?xml[^>]*\?>", "", data.decode("utf-16")).encode()
+        text = data.decode("utf-16", errors="replace")
+        data = re.sub(r"^\s*<\?xml[^>]*\?>", "", text).encode()
 
     def numbered(found: re.Match[bytes]) -> bytes:
         characters = html.entities.html5.get(found[1].decode() + ";", "")
@@ -122,7 +143,12 @@ def _numbered_entities(data: bytes) -> bytes:
             return found[0]
         return "".join(f"&#{ord(character)};" for character in characters).encode()
 
-    return _NAMED_ENTITY.sub(numbered, data)
+    return _SURROGATE.sub(_replaced, _NAMED_ENTITY.sub(numbered, data))
+
+
+def _replaced(found: re.Match[bytes]) -> bytes:
+    code = int(found[1], 16) if found[1] else int(found[2])
+    return b"&#xFFFD;" if 0xD800 <= code <= 0xDFFF else found[0]
 
 
 def _outer_types(body: etree._Element) -> Iterator[str]:
@@ -176,9 +202,16 @@ class _Reader:
             self._runs.append(Run(" "))
         self._runs.append(Run(element.text or "", element))
         for child in element:
-            if name(child):
+            if isinstance(child, etree._Entity):
+                self._leave_out(child)
+            elif name(child):
                 self.walk(child)
             self._runs.append(Run(child.tail or "", child, "tail"))
+
+    def _leave_out(self, entity: etree._Entity) -> None:
+        warning = f"the entity {entity.text!r} is left out: it is no character of HTML"
+        if warning not in self.page.warnings:
+            self.page.warnings.append(warning)
 
     def _edge(self, tag: str, *, entering: bool) -> None:
         if tag == "tr":

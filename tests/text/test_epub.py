@@ -338,6 +338,9 @@ def test_entities_of_a_dtd_are_never_expanded(tmp_path: Path) -> None:
         "<html><body><p>Safe.&l8;&f;</p></body></html>"
     )
     path = write_epub(tmp_path / "m.epub", {"a.xhtml": text})
+    with pytest.raises(InvalidInput, match=r"'OEBPS/a.xhtml' in it is not XHTML: .*amplif"):
+        book(path)
+    path = write_epub(tmp_path / "n.epub", {"a.xhtml": text.replace("&l8;", "&l1;")})
     assert outline(path)[0][2] == ["Safe."]
 
 

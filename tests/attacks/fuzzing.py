@@ -1,0 +1,171 @@
+"""What is fuzzed: each target takes any bytes, and raises only where the farm is at fault.
+
+Hypothesis drives them in `test_fuzzing.py`, atheris in `scripts/fuzz`.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import unicodedata
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from farm import planning
+from farm.errors import FarmError
+from farm.jobs import Block, Item, Passage, Spec, Voice
+from farm.text import ssml
+from farm.text.documents import Document, read
+from farm.text.lines import BadLine, read_lines
+from tests.text.epubs import CONTAINER, nav, page, write_epub
+
+LANGUAGES = ("en", "zh", "fr", "pt", "ja", "de", "xx")
+VOICES = {name: Voice(name, name * 32, "tone", "tone", name, 8_000) for name in LANGUAGES}
+#: Where in an EPUB the bytes are put, by the first of them.
+PLACES = ("OEBPS/a.xhtml", "OEBPS/nav.xhtml", "OEBPS/content.opf", "META-INF/container.xml",
+          "META-INF/encryption.xml", "")  # fmt: skip
+PAGE = page("<h1>A</h1><p>B.</p>")
+
+
+def spec(language: str = "en") -> Spec:
+    return Spec("j", "book", "farm", "ann", "k", language, VOICES, 0.0)
+
+
+def _read(data: bytes, name: str) -> Document | None:
+    """Read a document; None where it is refused in one line."""
+    with tempfile.TemporaryDirectory(prefix="farm-fuzz-") as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        return _whole(path, name)
+
+
+def _whole(path: Path, name: str) -> Document | None:
+    refused = ""
+    try:
+        document = read(path, name)
+        list(document.sections)
+    except FarmError as error:
+        refused = str(error)
+    if refused:
+        assert len(refused.splitlines()) == 1, repr(refused)
+        return None
+    for section in document.sections:
+        check_planned(section.blocks)
+        for text in (section.title, document.title, document.author, document.language):
+            text.encode()
+    return document
+
+
+def check_planned(blocks: Sequence[Block], language: str = "en") -> None:
+    """Plan blocks, and see that each character that means something is in a segment, or told of."""
+    (part,) = planning.plan([Passage(Item(0, "a", blocks=(*blocks,)))], spec(language), str).parts
+    assert not part.error, part.error
+    spans = [(segment.start, segment.end) for segment in part.segments]
+    assert spans == sorted(spans)
+    for block in blocks:
+        missing = [
+            character
+            for at, character in enumerate(block.text)
+            if _means(character)
+            and not any(start <= block.in_source(at) < end for start, end in spans)
+        ]
+        assert not any(map(str.isalnum, missing)), (block, missing)
+        assert not missing or part.warnings, (block, missing)
+
+
+def _means(character: str) -> bool:
+    sign = unicodedata.category(character) in ("So", "Mn", "Mc", "Me", "Co", "Cn")
+    drawn = "\u2190" <= character <= "\u2bff" or "\ufe00" <= character <= "\ufe0f"
+    return character.isalnum() or (sign and not drawn and not character.isspace())
+
+
+def epub(data: bytes) -> None:
+    """Any bytes in any place of an EPUB; or for the EPUB itself."""
+    place = PLACES[data[0] % len(PLACES)] if data else ""
+    if not place:
+        _read(data[1:], "a.epub")
+        return
+    with tempfile.TemporaryDirectory(prefix="farm-fuzz-") as folder:
+        path = write_epub(Path(folder) / "b.epub", {"a.xhtml": PAGE}, toc=[("A", "a.xhtml", [])])
+        with zipfile.ZipFile(path) as whole:
+            files = {name: whole.read(name) for name in whole.namelist()} | {place: data[1:]}
+        with zipfile.ZipFile(path.with_name("a.epub"), "w") as made:
+            for name, content in files.items():
+                made.writestr(name, content)
+        _whole(path.with_name("a.epub"), "a.epub")
+
+
+def markdown(data: bytes) -> None:
+    """Any bytes as Markdown."""
+    _read(data, "a.md")
+
+
+def plain(data: bytes) -> None:
+    """Any bytes as a text."""
+    _read(data, "a.txt")
+
+
+def lines(data: bytes) -> None:
+    """Any bytes as the lines of a batch: each that is not blank is a line or has a reason."""
+    found = list(read_lines(io.BytesIO(data), longest=200))
+    rows = [raw for raw in io.BytesIO(data.removeprefix(b"\xef\xbb\xbf")) if raw.strip()]
+    assert len(found) == len(rows), (found, rows)
+    for row in found:
+        (row.error if isinstance(row, BadLine) else row.text).encode()
+
+
+def marked_up(data: bytes) -> None:
+    """Any bytes as SSML, and within it."""
+    for document in (data, b"<speak>" + data + b"</speak>"):
+        blocks: tuple[Block, ...] = ()
+        refused = "."
+        try:
+            blocks = ssml.read(document).blocks
+        except FarmError as error:
+            refused = str(error)
+        assert len(refused.splitlines()) == 1, repr(refused)
+        for block in blocks:
+            block.text.encode()
+
+
+def plan(data: bytes) -> None:
+    """Any text in any language, as one block and cut in several."""
+    language = LANGUAGES[data[0] % len(LANGUAGES)] if data else "en"
+    text = data[1:].decode("utf-8", errors="replace")
+    check_planned([Block(text)], language)
+    start, blocks = 0, []
+    for paragraph in text.split("\n"):
+        blocks.append(Block(paragraph, start=start))
+        start += len(paragraph) + 1
+    check_planned(blocks, language)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "epub": epub,
+    "lines": lines,
+    "markdown": markdown,
+    "plain": plain,
+    "plan": plan,
+    "ssml": marked_up,
+}
+#: Something of each kind to begin with.
+SEEDS: dict[str, tuple[bytes, ...]] = {
+    "epub": (
+        b"\0" + PAGE.encode(),
+        b"\1" + nav([("A", "a.xhtml", [("B", "a.xhtml#b", [])])]).encode(),
+        b"\3" + CONTAINER.encode(),
+        b"\0<html><body><p>One &amp; &nbsp; &#x41; <ruby>a<rt>b</rt></ruby></p></body></html>",
+    ),
+    "lines": (b'{"id": "a", "text": "Hello.", "speed": 1.5, "voice": "v"}\n{"id": "b"}\n',),
+    "markdown": (
+        b"---\ntitle: A\n---\n# H\n\nA *b* [c](d) ![e](f) `g`[^n]\n\n> q\n\n| a | b |\n|---|---|\n"
+        b"| 1 | 2 |\n\n- x\n\n<div>h</div>\n\n[^n]: note\n",
+    ),
+    "plain": ("Chapter 1\n\nIt rained. — Yes.\n\nChapter 2\n\n\fÉté.\n".encode(),),
+    "plan": (b"\0Dr. Smith paid $3.50 on 3/4/2026 at 5:30 p.m.; No. 7, e.g. 1,000.5%.",),
+    "ssml": (
+        b'<p>a <break time="1s"/><prosody rate="50%">b</prosody><say-as interpret-as="date" '
+        b'format="dmy">1.2.2026</say-as><sub alias="x">y</sub><voice name="v">z</voice></p>',
+    ),
+}
