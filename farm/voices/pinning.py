@@ -13,10 +13,13 @@ from farm.engines import dialects, family
 from farm.engines.dialects import languages
 from farm.errors import EngineError, InvalidInput, UnknownVoice
 from farm.jobs import Voice
+from farm.voices import graphs
 from farm.voices.files import Parameters, VoiceFile, naming
 
 #: Hertz of a voice whose files do not say.
 DEFAULT_SAMPLE_RATE = 16_000
+#: Roles of ONNX models.
+_GRAPHS = frozenset({"model", "encoder", "decoder", "acoustic", "postnet", "vocoder"})
 
 
 def pin(file: VoiceFile) -> Voice:
@@ -60,16 +63,24 @@ def named(file: VoiceFile) -> Voice:
 
 
 def check(file: VoiceFile) -> None:
-    """Raise `InvalidInput` for a model that keeps weights where the voice has no file."""
+    """Raise `InvalidInput` for a model that declares what no voice has.
+
+    That is weights where the voice has no file, and tensors larger than a voice's.
+    """
     siblings = {each.name for each in file.files.values()}
     for role, path in file.files.items():
         where = f"{file.path}: files.{role}: {str(path)!r}"
-        outside = sorted(_external(path, where) - siblings) if path.suffix == ".onnx" else []
+        outside = sorted(_external(path, where) - siblings) if _is_graph(role, path) else []
         if outside:
             raise InvalidInput(
                 f"{where} keeps weights in {outside}, which are none of the voice's files: "
                 "save the model as one file"
             )
+
+
+def _is_graph(role: str, path: Path) -> bool:
+    """Whether a file is loaded as an ONNX model, however it is called."""
+    return path.suffix == ".onnx" or (role in _GRAPHS and path.suffix != ".pth")
 
 
 def _check_file(file: VoiceFile, role: str, path: Path) -> None:
@@ -94,28 +105,9 @@ def _check_pulled(file: VoiceFile) -> None:
 def _external(path: Path, where: str) -> frozenset[str]:
     """Names of the files, beside a model's own, that hold its weights."""
     try:
-        return _external_of(path, *_version(path))
+        return graphs.look_through(path, *_version(path))
     except ValueError as error:
-        raise InvalidInput(f"{where} is no ONNX model: {error}") from error
-
-
-@lru_cache(maxsize=256)
-def _external_of(path: Path, size: int, mtime_ns: int) -> frozenset[str]:  # noqa: ARG001
-    # Imported here, because most commands read no model and start sooner without it.
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except DecodeError as error:
-        raise ValueError(error) from error
-    constants = (attribute.t for node in graph.node for attribute in node.attribute)
-    return frozenset(
-        entry.value
-        for tensor in (*graph.initializer, *constants)
-        for entry in tensor.external_data
-        if entry.key == "location"
-    )
+        raise InvalidInput(f"{where}: {error}") from error
 
 
 def sha256(path: Path) -> str:
