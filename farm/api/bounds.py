@@ -22,6 +22,8 @@ BODY_BYTES = 8 * 2**20
 IDLE_S = 20.0
 #: Seconds that a whole body may take which is not a file's upload.
 BODY_S = 60.0
+#: Bytes a second that a file's upload brings at least, after those first seconds.
+LEAST_RATE = 8 * 2**10
 
 
 class Bounded:
@@ -53,7 +55,7 @@ class Bounded:
         if refusal:
             await written(refusal, path, self._shapes)(scope, receive, send)
             return
-        counted = _Counted(receive, limit, None if upload else BODY_S)
+        counted = _Counted(receive, limit, LEAST_RATE if upload else 0)
         started = False
 
         async def noting(message: Message) -> None:
@@ -81,24 +83,24 @@ class Bounded:
 
 
 class _Counted:
-    def __init__(self, receive: Receive, limit: int, seconds: float | None) -> None:
+    def __init__(self, receive: Receive, limit: int, rate: int) -> None:
         self._receive, self._limit = receive, limit
-        self._left, self._more = limit, True
-        loop = asyncio.get_running_loop()
-        self._over = loop.time() + seconds if seconds else None
+        self._left, self._more, self._rate = limit, True, rate
+        self._over = asyncio.get_running_loop().time() + BODY_S
 
     async def receive(self) -> Message:
         if not self._more:
             return await self._receive()
-        loop = asyncio.get_running_loop()
-        wait = min(IDLE_S, self._over - loop.time()) if self._over else IDLE_S
+        wait = min(IDLE_S, self._over - asyncio.get_running_loop().time())
         try:
             message = await asyncio.wait_for(self._receive(), max(0.0, wait))
         except TimeoutError as error:
             raise Problem(
                 408, "too-slow", "the body did not arrive in time", {"Connection": "close"}
             ) from error
-        self._left -= len(message.get("body", b""))
+        came = len(message.get("body", b""))
+        self._left -= came
+        self._over += came / self._rate if self._rate else 0
         self._more = bool(message.get("more_body", False))
         if self._left < 0:
             raise _too_large(self._limit)

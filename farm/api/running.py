@@ -13,6 +13,7 @@ from farm.api.nearby import Nearby
 from farm.config import Settings
 from farm.errors import InvalidInput
 from farm.serving import ports
+from farm.serving.connections import Connection
 
 #: Seconds that requests may go on after the server was told to stop: fewer than whoever stops it
 #: waits before he kills it (`farm up` 8 s, container runtimes 10 s).
@@ -44,6 +45,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Connection,
                 ws="none",
                 log_config=None,
                 access_log=False,

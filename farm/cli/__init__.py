@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 from typing import Any
 
@@ -11,6 +10,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from farm.cli import logs
+from farm.cli.printing import printable
 from farm.errors import FarmError
 
 #: Command to the module that has it: only the one that runs is loaded.
@@ -85,9 +86,9 @@ def _farm() -> None:
 
 def main() -> None:
     """Run the command line: one line for a person where something fails, exit code 0 on success."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up()
     try:
         app(standalone_mode=True)
     except (FarmError, OSError) as error:  # OSError: a disk that nobody below has a word for
-        errors.print(f"farm: {error}", style="red", markup=False)
+        errors.print(f"farm: {printable(error)}", style="red", markup=False)
         sys.exit(1)

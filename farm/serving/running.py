@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from farm.serving import Loader, Options, piper, ports, yourtts
+from farm.serving.connections import Connection
 from farm.serving.desk import BATCH, Desk
 from farm.serving.service import Service
 from farm.serving.speakers import Speakers
@@ -53,6 +54,7 @@ def run(app: FastAPI, service: Service, taken: socket.socket) -> None:
     """
     config = uvicorn.Config(
         app,
+        http=Connection,
         ws="none",
         log_config=None,
         access_log=False,

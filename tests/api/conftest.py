@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
 from farm import dispatch
 from farm.access import Key, KeyFile, Scope
 from farm.api.create import create_app
+from farm.api.running import Server
 from farm.api.service import Service
 from farm.config import Settings
 from farm.control import Control
@@ -25,6 +25,7 @@ from farm.errors import Unavailable
 from farm.farm import Farm
 from farm.jobs import State
 from farm.ledger import Ledger, Ref
+from farm.serving import ports
 from farm.storage.local import LocalStore
 
 #: Voices of the tone engine: everybody's, and Bob's own.
@@ -133,12 +134,12 @@ def serving(redis_url: str, folder: Path, **settings: Any) -> Iterator[Api]:
     farm = Farm(LocalStore(home / "store"), Ledger(redis_url), home / "cache", lambda *_: None)
     workers = Workers(farm)
     app = create_app(Settings(**given), farm)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none"))
-    thread = threading.Thread(target=server.run)
+    server, taken = Server(app), ports.listen(ports.LOOPBACK, 0)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     workers.start()
     thread.start()
-    port = wait_for(lambda: server.started and server.servers[0].sockets[0].getsockname()[1])
-    api = Api(f"http://127.0.0.1:{port}", app.state.service, workers)
+    wait_for(lambda: server.started)
+    api = Api(ports.url(taken), app.state.service, workers)
     try:
         yield api
     finally:
