@@ -43,10 +43,10 @@ def main() -> int:
     asked = parser.parse_args()
     faults = schedule.read(asked.replay) if asked.replay else schedule.schedule(asked.seed)
     asked.out.mkdir(parents=True, exist_ok=True)
-    schedule.write(asked.out / f"schedule-{asked.seed}.jsonl", faults)
+    schedule.write(asked.out / "schedule.jsonl", faults)
     with tempfile.TemporaryDirectory(prefix="farm-faults-") as name:
         run = headline(Path(name), asked.seed, faults)
-    run.write(asked.out / f"record-{asked.seed}.json")
+    run.write(asked.out)
     print(table(run))
     print(*run.verdict.complaints, sep="\n")
     return bool(run.verdict.complaints)

@@ -39,9 +39,10 @@ class Run:
     verdict: Verdict
     seconds: float
 
-    def write(self, path: Path) -> None:
-        """Write the record as JSON."""
-        path.write_text(json.dumps(self.record, indent=1))
+    def write(self, folder: Path) -> None:
+        """Write what it was judged by: the record, and what the processes noted."""
+        (folder / "record.json").write_text(json.dumps(self.record, indent=1))
+        (folder / "notes.jsonl").write_text("\n".join(map(json.dumps, self.noted)))
 
 
 def campaign(
@@ -120,8 +121,8 @@ def _ended(store: Objects, row: dict[str, Any]) -> bool:
 def recovered(run: Run) -> dict[str, list[float]]:
     """Return, by fault, the seconds until what it interrupted was spoken again.
 
-    Of processes: from the fault to the chunk in flight being spoken again. Of Redis: from its
-    return to the next forward pass of anybody.
+    Of processes: from the fault to the unit in flight being done again, of a chunk to its first
+    forward pass. Of Redis: from its return to the next forward pass of anybody.
     """
     made, found = notes.turns(run.noted), dict[str, list[float]]()
     for row in run.record["struck"]:
@@ -159,10 +160,10 @@ def table(run: Run) -> str:
             f"| chunks redone (forward passes too many) | {chunks} ({passes}) |",
             f"| segments lost | {verdict.lost} of {verdict.segments} |",
             f"| segments duplicated in output | {verdict.duplicated} |",
-            f"| seconds to recover: interrupted chunks, median, max | {_figures(workers)} |",
+            f"| units of work interrupted; seconds to recover: median, max | {_figures(workers)} |",
             f"| seconds in all | {run.seconds:.0f} |",
             "",
-            "| fault | times | interrupted chunks, median, max s to recover |",
+            "| fault | times | interrupted, median, max s to recover |",
             "|---|---|---|",
             *sorted(rows),
         ]

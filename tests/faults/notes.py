@@ -29,9 +29,9 @@ class Turn:
         return self.begun <= at < self.ended
 
     @property
-    def speaking(self) -> float:
-        """When a chunk was spoken, or found stored whole."""
-        return min([*self.passes, self.ended])
+    def at_it(self) -> float:
+        """When it was done: a chunk spoken, or found stored whole; anything else begun."""
+        return min([*self.passes, self.ended]) if self.stage == "chunk" else self.begun
 
 
 def turns(noted: Sequence[Sequence[Any]]) -> list[Turn]:
@@ -77,20 +77,17 @@ def again(noted: Sequence[Sequence[Any]]) -> tuple[int, int]:
 
 
 def recoveries(made: Sequence[Turn], pids: Sequence[int], at: float) -> Iterator[float]:
-    """Yield, for each chunk that one of these processes was at, the seconds until it is spoken.
+    """Yield, for each unit that one of these processes was at, the seconds until it is done again.
 
     By whomever: by another process, or by the same that went on.
     """
     for turn in made:
-        if turn.stage != "chunk" or turn.pid not in pids or not turn.open(at):
+        if turn.pid not in pids or not turn.open(at):
             continue
-        others = [
-            t.speaking for t in made if t.unit == turn.unit and t is not turn and t.ended > at
-        ]
-        own = [p for p in turn.passes if p > at] + [turn.ended]
-        soonest = min(max(t, at) for t in [*others, *own])
+        others = [t.at_it for t in made if t.unit == turn.unit and t.begun > turn.begun]
+        soonest = min([*others, *(p for p in turn.passes if p > at), turn.ended])
         if soonest < float("inf"):
-            yield soonest - at
+            yield max(soonest, at) - at
 
 
 def next_pass(made: Sequence[Turn], at: float) -> float | None:

@@ -23,7 +23,7 @@ from tests.faults.rig import Rig, waiting
 from tests.faults.schedule import Fault
 
 #: Seconds that a fault waits for somebody to be at what it is to meet.
-MEET_S = 4.0
+MEET_S = 15.0
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "stop": signal.SIGSTOP}
 #: What the proxy does to which requests, beside its act; wrong bytes come from segments only, whose
 #: checksums are the farm's own.

@@ -62,9 +62,10 @@ def _staged(stage: Callable[[Work], Outcome]) -> Callable[[Work], Outcome]:
         _note("begins", _here.ref)
         if work.ref.stage != "chunk":  # whose passes take longer
             time.sleep(PAUSE_S)
-        outcome = stage(work)
-        _note("ends", str(work.ref))
-        return outcome
+        try:
+            return stage(work)
+        finally:
+            _note("ends", str(work.ref))
 
     return noted
 
