@@ -141,20 +141,17 @@ def recovered(run: Run) -> dict[str, list[float]]:
 
 def table(run: Run) -> str:
     """Tell what was done and what it cost, as Markdown."""
-    counts: dict[str, int] = {}
-    for row in run.record["struck"]:
-        name = f"{row['fault']['act']} {row['fault']['who']}"
-        counts[name] = counts.get(name, 0) + 1
-    by_fault = recovered(run)
-    rows = [f"| {name} | {count} | {_figures(by_fault[name])} |" for name, count in counts.items()]
+    by_fault, struck = recovered(run), run.record["struck"]
     workers = [s for name, found in by_fault.items() if "redis" not in name for s in found]
+    requests = sum(row["requests"] for row in struck)
     chunks, passes = notes.again(run.noted)
     verdict = run.verdict
     return "\n".join(
         [
             "| | |",
             "|---|---|",
-            f"| faults injected | {len(run.record['struck'])} |",
+            f"| faults injected | {len(struck)} |",
+            f"| requests to the store that met one | {requests} |",
             f"| jobs accepted, completed | {len(run.record['accepted'])}, {verdict.jobs} |",
             f"| chunks done | {verdict.chunks} |",
             f"| chunks redone (forward passes too many) | {chunks} ({passes}) |",
@@ -163,14 +160,20 @@ def table(run: Run) -> str:
             f"| units of work interrupted; seconds to recover: median, max | {_figures(workers)} |",
             f"| seconds in all | {run.seconds:.0f} |",
             "",
-            "| fault | times | interrupted, median, max s to recover |",
-            "|---|---|---|",
-            *sorted(rows),
+            "| fault | times | interrupted; seconds to recover: median, max | requests |",
+            "|---|---|---|---|",
+            *sorted(_row(name, found, struck) for name, found in by_fault.items()),
         ]
     )
+
+
+def _row(name: str, seconds: Sequence[float], struck: Sequence[dict[str, Any]]) -> str:
+    own = [row for row in struck if f"{row['fault']['act']} {row['fault']['who']}" == name]
+    requests = sum(row["requests"] for row in own) or ""
+    return f"| {name} | {len(own)} | {_figures(seconds)} | {requests} |"
 
 
 def _figures(seconds: Sequence[float]) -> str:
     if not seconds:
         return "0"
-    return f"{len(seconds)}, {statistics.median(seconds):.1f}, {max(seconds):.1f}"
+    return f"{len(seconds)}; {statistics.median(seconds):.1f}, {max(seconds):.1f}"

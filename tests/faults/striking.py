@@ -55,6 +55,8 @@ class Struck:
     """The processes that were at work and were met, the children of a parent with it."""
     over: float = 0.0
     """When whoever was away was back."""
+    requests: int = 0
+    """Of a fault of the store: requests that it met."""
 
     def row(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -130,9 +132,11 @@ class Striker:
     def _strike_store(self, fault: Fault) -> Struck:
         struck = self._note(fault)
         act: Act = fault.act  # type: ignore[assignment]
+        before = self._rig.proxy.count(act)
         self._rig.proxy.add(Rule(act, seconds=fault.seconds, **STORE[fault.act]))
         self.over.wait(fault.seconds)
         struck.over = time.monotonic()
+        struck.requests = self._rig.proxy.count(act) - before
         return struck
 
     def _choose(self, fault: Fault) -> int:
