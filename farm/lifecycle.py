@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from farm import keys, webhooks
-from farm.errors import Conflict, LedgerUnavailable, NotFound
+from farm.errors import Conflict, LedgerUnavailable, NotFound, StoreUnavailable
 from farm.farm import Farm
 from farm.jobs import SCHEMA, Spec, State, check_id, to_json
 from farm.ledger import Ref
@@ -60,15 +60,16 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> boo
 
     Raises:
         InvalidInput: the id or the owner cannot be part of a key.
+        StoreUnavailable: it may or may not be accepted; who asks again finds out.
     """
     check_id(spec.id, "job id")
     check_id(spec.owner, "owner")
     if farm.store.exists(keys.spec(spec.id)) or (pointer and farm.store.exists(pointer)):
         return False
-    _mark(farm, spec.id)
+    # First, so that recovery takes away what is there should this process die.
+    farm.store.put(keys.open_marker(spec.id, 1), str(time.time()).encode())
     if isinstance(data, Path):
         farm.store.put_file(spec.input, data)
-        _mark(farm, spec.id)  # which may have taken longer than recovery waits
     else:
         farm.store.put(spec.input, data)
     if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
@@ -76,14 +77,20 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> boo
     if pointer and not farm.store.put(pointer, spec.id.encode(), if_absent=True):
         withdraw(farm, spec.id)
         return False
+    if not _stands(farm, spec.id):
+        if pointer:
+            farm.store.delete(pointer)
+        withdraw(farm, spec.id)
+        raise StoreUnavailable(f"job {keys.called(spec.id)!r} took too long to be stored")
     enlist(farm, spec)
     begin_soon(farm, spec, 1)
     return True
 
 
-def _mark(farm: Farm, job: str) -> None:
-    """Say that a job is being written: should its writer die, recovery takes away what is there."""
-    farm.store.put(keys.open_marker(job, 1), str(time.time()).encode())
+def _stands(farm: Farm, job: str) -> bool:
+    """Whether a job was not taken back by somebody to whom it seemed to be given up."""
+    marked = farm.store.exists(keys.open_marker(job, 1))
+    return marked or farm.store.exists(keys.status(job, 1))
 
 
 def enlist(farm: Farm, spec: Spec) -> None:

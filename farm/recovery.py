@@ -14,8 +14,10 @@ from farm.jobs import Spec, State
 
 log = logging.getLogger(__name__)
 
-#: Seconds in which whoever began to write a job, or its next revision, must have come to the end.
+#: Seconds in which whoever began to write a job's next revision must have come to the end.
 WRITING_S = 60.0
+#: How many times as long he has for the job itself, whose input may be large.
+FIRST = 60
 
 
 def recover(farm: Farm) -> int:
@@ -29,10 +31,7 @@ def recover(farm: Farm) -> int:
         try:
             job, revision = keys.opened(key)
             marked.add(job)
-            if farm.store.exists(keys.spec(job)):
-                taken += _recover(farm, farm.spec(job), revision)
-            elif _given_up(farm, job, revision):
-                lifecycle.withdraw(farm, job)
+            taken += _look(farm, job, revision)
         except (JobError, ValueError) as error:
             log.warning("%s cannot be taken up: %s", key, error)
     for job in set(farm.ledger.live()) - marked:
@@ -51,10 +50,20 @@ def _end(farm: Farm, job: str) -> None:
             farm.ledger.remove(job)
 
 
+def _look(farm: Farm, job: str, revision: int) -> bool:
+    """Take up a revision that was accepted; take back what was given up before that."""
+    spec = farm.spec(job) if farm.store.exists(keys.spec(job)) else None
+    if spec is not None and spec.farm != farm.id:
+        return False
+    if spec is not None and _accepted(farm, spec, revision):
+        return _recover(farm, spec, revision)
+    if _given_up(farm, job, revision):
+        _take_back(farm, job, revision)
+    return False
+
+
 def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
     job = spec.id
-    if spec.farm != farm.id or not _accepted(farm, spec, revision):
-        return False
     if farm.store.exists(keys.status(job, revision)):
         lifecycle.settle(farm, spec, revision)
         return False
@@ -88,29 +97,36 @@ def _pause_or_resume(farm: Farm, job: str, revision: int) -> None:
 
 
 def _accepted(farm: Farm, spec: Spec, revision: int) -> bool:
-    """Whether a revision was accepted; what was given up before that is taken away."""
     if revision > 1:
-        if farm.store.exists(keys.edits(spec.id, revision)):
-            return True
-        if _given_up(farm, spec.id, revision):
-            farm.store.delete(keys.open_marker(spec.id, revision))
-        return False
+        return farm.store.exists(keys.edits(spec.id, revision))
     if not spec.request:  # of the command line: its id is its own name
         return True
     try:
-        holder = farm.store.get(keys.name(spec.owner, keys.called(spec.id))).decode()
+        return farm.store.get(keys.name(spec.owner, keys.called(spec.id))) == spec.id.encode()
     except NotFound:
-        holder = ""
-    if holder == spec.id:
-        return True
-    if holder or _given_up(farm, spec.id, revision):
-        lifecycle.withdraw(farm, spec.id)
-    return False
+        return False
+
+
+def _take_back(farm: Farm, job: str, revision: int) -> None:
+    """Take back a revision that nobody goes on writing, unless it is accepted at this moment.
+
+    The marker goes first: who accepts looks for it afterwards. So one of the two sees the other,
+    however slow the store and however wrong a clock.
+    """
+    marker = keys.open_marker(job, revision)
+    began = farm.store.get(marker)
+    farm.store.delete(marker)
+    spec = farm.spec(job) if farm.store.exists(keys.spec(job)) else None
+    if spec is not None and _accepted(farm, spec, revision):
+        farm.store.put(marker, began)
+    elif revision == 1:
+        lifecycle.withdraw(farm, job)
 
 
 def _given_up(farm: Farm, job: str, revision: int) -> bool:
     """Whether whoever began to write a revision must be dead by now."""
-    return time.time() - float(farm.store.get(keys.open_marker(job, revision))) > WRITING_S
+    age_s = time.time() - float(farm.store.get(keys.open_marker(job, revision)))
+    return age_s > WRITING_S * (FIRST if revision == 1 else 1)
 
 
 def _live_revision(farm: Farm, job: str) -> int:

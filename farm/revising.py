@@ -38,6 +38,8 @@ def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:
     wanted = TypeAdapter(list[Edit]).dump_json(merged)
     if not farm.store.put(keys.edits(job, following), wanted, if_absent=True):
         raise Conflict(f"revision {following} of job {job!r} was there already")
+    if not farm.store.exists(marker):  # to somebody it seemed to be given up
+        farm.store.put(marker, b"0")
     farm.store.put(keys.job(job, "current"), str(following).encode())
     lifecycle.begin_soon(farm, farm.spec(job), following)
     return following

@@ -42,6 +42,8 @@ local P = KEYS[1]
 local LEASE_MS = 15000
 -- A round of the reconciler this long after the last one means that Redis or it was away.
 local AWAY_MS = LEASE_MS / 2
+-- No claim ends, and no pause is over, later than so long from now (ledger.py: `release`).
+local FAR_MS = 60000
 -- A message waits this many times longer in a busy queue than in an idle one before it is lost.
 local BUSY = 20
 local EVENTS = 1000

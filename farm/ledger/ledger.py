@@ -306,6 +306,12 @@ class Ledger:
                 return fresh, True
             return str(self._redis.get(self._key("epoch"))), False
 
+    def time(self) -> float:
+        """Return the server's clock, Unix seconds."""
+        with mapped_errors():
+            seconds, microseconds = self._redis.time()
+            return float(seconds + microseconds / 1e6)
+
     def life(self) -> str:
         """Name the life of the server: another after a restart, and where a replica took over."""
         with mapped_errors():
@@ -332,6 +338,8 @@ class Ledger:
         with mapped_errors():
             seconds, _ = self._redis.time()
             self._redis.zremrangebyscore(key, "-inf", seconds)
+            # What was told before the clock was put back.
+            self._redis.zremrangebyscore(key, seconds + SLOT_S + 1, "+inf")
             return sum(int(row.rsplit("/", 1)[1]) for row in self._redis.zrange(key, 0, -1))
 
     def lanes(self) -> list[str]:

@@ -69,10 +69,12 @@ function step.refund(name, characters, day)
 end
 
 -- Whether a job no longer counts: its end came after it was submitted, or nobody opened it since.
+-- What was submitted in the future was so before the clock was put back.
 local function over(job, submitted, at)
   local state = get(job, 'state')
   if state and not TERMINAL[state] then return false end
   local ended_ms = math.floor(tonumber(get(job, 'ended') or '0') * 1000 + 0.5)
+  if state and submitted > at then return true end
   return ended_ms >= submitted or at - submitted > OPEN_MS
 end
 

@@ -18,7 +18,8 @@ local function children(worker)
   local found, rows = {}, call('HGETALL', key('worker', worker))
   for i = 1, #rows, 2 do
     local at, text = string.match(rows[i + 1], '^(%d+) (.*)$')
-    if at and tonumber(at) >= now() - SILENT_MS then
+    local age = at and now() - tonumber(at)  -- below 0 after the clock was put back
+    if age and age <= SILENT_MS and age >= 0 then
       found[rows[i]] = text
     elseif at then
       call('HDEL', key('worker', worker), rows[i])
@@ -29,6 +30,7 @@ end
 
 function step.worker(worker, about)
   call('ZREMRANGEBYSCORE', key('workers'), '-inf', now())
+  call('ZREMRANGEBYSCORE', key('workers'), now() + SILENT_MS + 1, '+inf')
   call('ZADD', key('workers'), now() + SILENT_MS, worker)
   told(worker, 'about', about)
   return true

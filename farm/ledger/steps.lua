@@ -245,6 +245,18 @@ local function spare_claims(at)
   end
 end
 
+-- A clock that was put back would have claims and messages of its future wait until then.
+local function bring_back(at)
+  for _, ref in ipairs(call('ZRANGEBYSCORE', key('leases'), at + FAR_MS + 1, '+inf')) do
+    call('ZADD', key('leases'), at + LEASE_MS, ref)
+  end
+  for _, lane in ipairs(lanes()) do
+    for _, ref in ipairs(call('ZRANGEBYSCORE', key('sent', lane), '(' .. at, '+inf')) do
+      call('ZADD', key('sent', lane), at, ref)
+    end
+  end
+end
+
 local function forget_jobs(at)
   for _, job in ipairs(call('ZRANGEBYSCORE', key('closed'), '-inf', at)) do
     step.remove(job)
@@ -265,6 +277,7 @@ function step.overdue(idle, lost_ms)
     end
   end
   spare_claims(at)
+  bring_back(at)
   forget_jobs(at)
   for _, ref in ipairs(call('ZRANGEBYSCORE', key('leases'), '-inf', at)) do
     call('ZREM', key('leases'), ref)
@@ -293,8 +306,9 @@ end
 
 -- Take or keep the control process's lock.
 function step.lock(holder, seconds)
-  local current = call('GET', key('control'))
-  if current and current ~= holder then return false end
+  local current, left = call('GET', key('control')), call('PTTL', key('control'))
+  -- One that would last longer than any does is from before the clock was put back.
+  if current and current ~= holder and left <= seconds * 1000 then return false end
   call('SET', key('control'), holder, 'EX', seconds)
   return true
 end
