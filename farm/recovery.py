@@ -57,7 +57,7 @@ def _look(farm: Farm, job: str, revision: int) -> bool:
         return False
     if spec is not None and _accepted(farm, spec, revision):
         return _recover(farm, spec, revision)
-    if _given_up(farm, job, revision):
+    if _given_up(farm, job, revision) or (spec is not None and _is_second(farm, spec)):
         _take_back(farm, job, revision)
     return False
 
@@ -101,10 +101,20 @@ def _accepted(farm: Farm, spec: Spec, revision: int) -> bool:
         return farm.store.exists(keys.edits(spec.id, revision))
     if not spec.request:  # of the command line: its id is its own name
         return True
+    return _holder(farm, spec) == spec.id
+
+
+def _is_second(farm: Farm, spec: Spec) -> bool:
+    """Whether another job was accepted under the same name."""
+    return bool(spec.request) and _holder(farm, spec) not in ("", spec.id)
+
+
+def _holder(farm: Farm, spec: Spec) -> str:
+    """Return which job its owner calls so; empty where none is accepted yet."""
     try:
-        return farm.store.get(keys.name(spec.owner, keys.called(spec.id))) == spec.id.encode()
+        return farm.store.get(keys.name(spec.owner, keys.called(spec.id))).decode()
     except NotFound:
-        return False
+        return ""
 
 
 def _take_back(farm: Farm, job: str, revision: int) -> None:
