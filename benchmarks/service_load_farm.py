@@ -98,13 +98,15 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextmanager
-def up(home: Path, more: Mapping[str, str], voice: str = VOICE) -> Iterator[Up]:
+def up(
+    home: Path, more: Mapping[str, str], voice: str = VOICE, flower_port: int = 0
+) -> Iterator[Up]:
     """Run an embedded farm with its API, with the voice `load`, and a key without limits."""
     (home / "voices").mkdir(parents=True)
     (home / "voices" / "load.yaml").write_text(voice)
     environment = {**os.environ, "FARM_VOICE": "load", **more, "FARM_HOME": str(home)}
     key = _key(environment)
-    command = [*_FARM, "up", "--api-port", "8321", "--flower-port", "0"]
+    command = [*_FARM, "up", "--api-port", "8321", "--flower-port", str(flower_port)]
     with (home / "up.log").open("w") as log:
         farm = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

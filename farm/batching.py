@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from farm.audio import Audio
-from farm.errors import EngineError, OutOfMemory
+from farm.errors import EngineError, FarmError, OutOfMemory
 from farm.jobs import Segment, Voice
 
 #: Seconds of compute that a chunk should take: long beside the queue's 5 ms, short for a sentence
@@ -15,6 +18,12 @@ CHUNK_COMPUTE_S = 1.5
 CHUNK_AUDIO_S = (10.0, 300.0)
 #: Characters of ordinary text that are spoken in a second at speed 1.
 CHARACTERS_PER_S = 15.0
+#: Seconds that a letter or digit takes at least at speed 1: a thirtieth of what a reader needs.
+LETTER_S = 0.002
+#: A signal that stays below it is nothing but zeros in 16 bits.
+SILENCE = 2.0**-17
+#: Decibels of volume below which a text is not meant to be heard.
+INAUDIBLE_DB = -60.0
 
 Outcome = Audio | EngineError
 
@@ -64,25 +73,67 @@ def cut(segments: Sequence[Segment], budget: int) -> Iterator[list[Segment]]:
 
 
 def run(
-    speak: Callable[[Sequence[Segment]], list[Audio]], batch: Sequence[Segment]
+    speak: Callable[[Sequence[Segment]], list[Audio]],
+    batch: Sequence[Segment],
+    sample_rate: int = 0,
 ) -> list[Outcome]:
     """Speak a batch; halve it where it does not fit, and take it apart where it fails.
 
-    Returns the signal or the error of every segment, in order.
+    Returns the signal or the error of every segment, in order. Whatever an engine raises or gives
+    that is no signal at `sample_rate` Hz (0: at any) is an error of the segment that it is about.
 
     Raises:
         OutOfMemory: a single segment does not fit.
+        FarmError: what else an engine may raise on purpose.
     """
     try:
         spoken = speak(batch)
         if len(spoken) != len(batch):
             raise EngineError(f"the engine gave {len(spoken)} signals for {len(batch)} segments")
-        return list(spoken)
+        return [_judged(*each, sample_rate) for each in zip(batch, spoken, strict=True)]
     except OutOfMemory:
         if len(batch) == 1:
             raise
     except EngineError as error:
         if len(batch) == 1:
             return [error]
+    except FarmError:
+        raise
+    except (Exception, SystemExit) as error:  # an engine is others' code: it may raise anything
+        if len(batch) == 1:
+            return [_odd(error)]
     middle = len(batch) // 2
-    return run(speak, batch[:middle]) + run(speak, batch[middle:])
+    return run(speak, batch[:middle], sample_rate) + run(speak, batch[middle:], sample_rate)
+
+
+def _odd(error: BaseException) -> EngineError:
+    failed = EngineError(f"the engine failed: {type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed
+
+
+def _judged(segment: Segment, audio: Audio, sample_rate: int) -> Outcome:
+    """Return a signal, or why it cannot be what was asked for."""
+    wrong = _wrong(segment, audio, sample_rate)
+    return EngineError(f"the engine gave {wrong}") if wrong else audio
+
+
+def _wrong(segment: Segment, audio: Any, sample_rate: int) -> str:
+    samples = getattr(audio, "samples", None)
+    if not isinstance(audio, Audio) or not isinstance(samples, np.ndarray):
+        return f"{type(audio).__name__}, no signal"
+    if samples.ndim != 1 or samples.dtype != np.float32 or not len(samples):
+        return f"a signal of shape {samples.shape} and {samples.dtype}, not (samples,) and float32"
+    if sample_rate not in (0, audio.sample_rate):
+        return f"a signal at {audio.sample_rate} Hz, not at {sample_rate}"
+    peak = float(np.abs(samples).max())
+    if not np.isfinite(peak):
+        return f"a signal of {audio.seconds:.2f} s that holds NaN or infinity"
+    letters = sum(map(str.isalnum, segment.text))
+    if not letters or audio.warnings:  # where a sound is lacking, there is little to expect
+        return ""
+    if audio.seconds < letters * LETTER_S / segment.prosody.speed:
+        return f"{audio.seconds:.3f} s for {letters} letters"
+    if peak < SILENCE and segment.prosody.volume > INAUDIBLE_DB:
+        return f"{audio.seconds:.2f} s of silence for {letters} letters"
+    return ""

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     """Worker children per device; 0: one per core on the CPU, two on a GPU."""
     model_bytes: int = Field(1 << 30, ge=0)
     """Bytes of model files that a child keeps loaded; those used last stay."""
+    child_bytes: int = Field(0, ge=0)
+    """Bytes of memory beyond which a child is replaced after a unit; 0: 2 GiB + 4 `model_bytes`."""
+    pass_s: float = Field(120.0, ge=0)
+    """Seconds after which a child whose engine does not return is ended; 0: never."""
     warm: int | None = Field(None, ge=0)
     """Voices, those used last here, that a child loads before it takes work; unset: 1 on a GPU."""
     calibrate: bool | None = None
@@ -113,6 +117,11 @@ class Settings(BaseSettings):
     def cores(self) -> int:
         """Worker children per family."""
         return self.children or len(os.sched_getaffinity(0))
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of memory beyond which a worker's child is replaced."""
+        return self.child_bytes or (2 << 30) + 4 * self.model_bytes
 
     @property
     def keys_path(self) -> Path:

@@ -90,6 +90,15 @@ def perform(
     return result
 
 
+def postpone(farm: Farm, ref: Ref, reason: str) -> dict[str, Any]:
+    """Give a unit back undone: after a pause it is sent again, to whoever can do it."""
+    holder = uuid.uuid4().hex
+    claim = farm.ledger.claim(ref, holder)
+    if claim.verdict == "go":
+        farm.ledger.release(ref, holder, reason)
+    return {"waiting": reason}
+
+
 def _go_on(farm: Farm, ref: Ref, following: list[Ref]) -> None:
     """Send what follows a unit of work; what cannot be sent now is the control process's."""
     try:

@@ -50,6 +50,10 @@ class Unavailable(FarmError):
     """The world's fault: a service, a device or a disk. Retried with backoff and a cap."""
 
 
+class TooNew(Unavailable):
+    """A newer farm's work; one of its workers does it."""
+
+
 class StoreUnavailable(Unavailable):
     """The object store did not answer, refused, or is full."""
 

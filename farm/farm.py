@@ -38,6 +38,10 @@ class Farm:
     """Loaded voices, by digest."""
     budgets: Budgets | None = None
     """How much a forward pass holds, where that is measured; None: one segment."""
+    pass_s: float = 0.0
+    """Seconds after which a forward pass is taken to hang; 0: never."""
+    watch: Callable[[Engine], Engine] = lambda engine: engine
+    """Has this process end where an engine's pass hangs."""
 
     def spec(self, job: str) -> Spec:
         """Return a job as accepted."""
@@ -54,7 +58,8 @@ class Farm:
             return self.engines[voice.digest]
         folder = voices.fetch(voice, self.store, self.cache)
         size = sum((folder / name).stat().st_size for name in voice.files.values())
-        return self.engines.add(voice.digest, size, lambda: load(voice, folder, self.slot.device))
+        device = self.slot.device
+        return self.engines.add(voice.digest, size, lambda: self.watch(load(voice, folder, device)))
 
     def refuse_revoked(self, voice: Voice) -> None:
         """Forget a voice that was revoked, and raise `UnknownVoice`."""

@@ -6,16 +6,18 @@ A job (`Spec`) is read into `Item`s, one audio output each. An item's text is pl
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from farm.errors import InvalidInput
+from farm.errors import InvalidInput, TooNew
 
 #: Version of every JSON object this module writes to the store.
 SCHEMA = 1
@@ -370,11 +372,13 @@ def to_json(value: Any) -> bytes:
 
 
 def from_json(type_: type[T], data: str | bytes) -> T:
-    """Read a value of this module.
+    """Read a value of this module. One that tells no `schema` is of the first.
 
     Raises:
         InvalidInput: the JSON is not of that type; the message names the first bad field.
+        TooNew: a newer farm wrote it.
     """
+    _check_schema(data)
     try:
         value: T = _adapter(type_).validate_json(data)
     except ValidationError as error:
@@ -382,6 +386,17 @@ def from_json(type_: type[T], data: str | bytes) -> T:
         where = ".".join(str(step) for step in first["loc"]) or type_.__name__
         raise InvalidInput(f"{where}: {first['msg']}") from error
     return value
+
+
+def _check_schema(data: str | bytes) -> None:
+    # Few values tell their schema, and a chunk is too long to be parsed twice to find out.
+    if not (b'"schema"' in data if isinstance(data, bytes) else '"schema"' in data):
+        return
+    with suppress(ValueError):  # what is no JSON is told by whoever reads it next
+        value = json.loads(data)
+        schema = value.get("schema") if isinstance(value, dict) else None
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise TooNew(f"written with schema {schema} by a newer farm; this one knows {SCHEMA}")
 
 
 def check_id(value: str, what: str = "id") -> str:

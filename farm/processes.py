@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import fcntl
 import logging
 import os
@@ -29,6 +30,21 @@ def die_with_parent(number: int = signal.SIGTERM) -> None:
     """Ask the kernel to send this process a signal when its parent ends (Linux: prctl(2))."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+@contextmanager
+def ends_if_hanging(seconds: float) -> Iterator[None]:
+    """Have this process end should the block take longer, with what its threads did on stderr.
+
+    A thread that needs no interpreter counts the time, so native code that does not return is
+    ended, too. One block at a time; 0 seconds: it may take for ever.
+    """
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @contextmanager

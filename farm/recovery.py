@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from farm import keys, lifecycle
-from farm.errors import JobError, NotFound
+from farm.errors import JobError, NotFound, TooNew
 from farm.farm import Farm
 from farm.jobs import Spec, State
 
@@ -32,7 +32,7 @@ def recover(farm: Farm) -> int:
             job, revision = keys.opened(key)
             marked.add(job)
             taken += _look(farm, job, revision)
-        except (JobError, ValueError) as error:
+        except (JobError, TooNew, ValueError) as error:
             log.warning("%s cannot be taken up: %s", key, error)
     for job in set(farm.ledger.live()) - marked:
         _end(farm, job)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 
 from farm import keys, lifecycle
-from farm.errors import JobError, NotFound
+from farm.errors import JobError, NotFound, TooNew
 from farm.farm import Farm
 from farm.jobs import Part, Spec, State, from_json
 
@@ -33,6 +33,9 @@ def act(farm: Farm, now: float, most: int = 1_000) -> int:
             if spec.farm != farm.id:
                 continue
             acted += _act(farm, spec, now)
+        except TooNew as error:
+            log.warning("%s is left to a newer farm: %s", key, error)
+            continue
         except JobError:
             pass  # removed, or ended, by somebody else at this moment
         farm.store.delete(key)

@@ -13,8 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
-from farm import keys, planning, publishing, reading, revising, warming
+from farm import keys, planning, publishing, quarantine, reading, revising, voices, warming
 from farm.assembly import Bench, ItemRecord, Outbox, assemble
+from farm.audio import Audio
 from farm.engines import Engine, phonemiser
 from farm.errors import (
     Damaged,
@@ -215,6 +216,7 @@ def chunk(work: Work) -> Outcome:
         budget=_budget(work, engine, voice, wanted.segments),
         allowed=lambda: farm.refuse_revoked(voice),
         flight=lambda digests: farm.ledger.flight(ref, work.holder, digests),
+        alone=lambda segment: _alone(farm, voice, segment),
         spoken=lambda spoken: work.spoken(_numbers(farm, spoken)),
     )
     try:
@@ -229,13 +231,20 @@ def chunk(work: Work) -> Outcome:
     return _numbers(farm, spoken), farm.ledger.finish(ref, result)
 
 
+def _alone(farm: Farm, voice: Voice, segment: Segment) -> Audio:
+    """Speak a segment that a worker died of, in a process of its own."""
+    folder = voices.fetch(voice, farm.store, farm.cache) if voice.files else farm.cache
+    return quarantine.speak(voice, folder, farm.slot.device, segment, farm.pass_s)
+
+
 def _budget(work: Work, engine: Engine, voice: Voice, segments: Sequence[Segment]) -> int:
     """What a forward pass may hold; measured with a chunk that nobody waits for."""
     budgets = work.farm.budgets
     known = budgets.known(voice) if budgets else 1
     if budgets is None or known is not None:
         return known or 1
-    if work.claim.suspects or work.ref.lane.endswith(".now"):
+    suspicious = any(segment.digest in work.claim.suspects for segment in segments)
+    if suspicious or work.ref.lane.endswith(".now"):
         return 1
     longest = max(segments, key=lambda segment: len(segment.text))
     work.farm.ledger.flight(work.ref, work.holder, [longest.digest])

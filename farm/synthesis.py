@@ -9,6 +9,7 @@ returns after the last put; `Booth.spoken` is called before, when the device is 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +23,15 @@ from farm.errors import EngineError
 from farm.jobs import Chunk, Failure, Segment, Voice
 from farm.storage import Store
 
+log = logging.getLogger(__name__)
+
 #: Store requests under way at once: enough for 50 ms a request beside segments of 20 ms.
 REQUESTS = 8
 #: Segments spoken but not stored yet; bounds the memory of a slow store.
 UNSTORED = 32
-#: Deaths of a worker with the same single segment in flight before that segment is given up.
-ATTEMPTS = 3
+#: Deaths of a worker with the same segment in flight before that segment is given up untried. After
+#: the first it is spoken in a process of its own, so these are others' doing, or take the host.
+ATTEMPTS = 10
 
 
 @dataclass
@@ -57,6 +61,8 @@ class Booth:
     """Called with the digests of a forward pass, before it, and with none after the last."""
     allowed: Callable[[], None] = lambda: None
     """Called before the first forward pass, beside the first store requests; may raise."""
+    alone: Callable[[Segment], Audio] | None = None
+    """Speaks a suspect in a process of its own, raising as an engine; None: it is spoken here."""
     spoken: Callable[[Spoken], None] = lambda _: None
     """Called after the last forward pass, while the last signals are still being stored."""
 
@@ -64,7 +70,7 @@ class Booth:
         """Speak what is not in the store yet.
 
         `suspects` are segments that were in flight when an earlier worker died, with the
-        number of deaths: they run alone, after all others.
+        number of deaths: they run `alone`, after all others.
 
         Raises:
             Unavailable: the store or the device failed; nothing stored is lost.
@@ -119,9 +125,17 @@ class Booth:
             return [EngineError(f"a worker died {deaths} times while it spoke this text")]
         self.flight([segment.digest for segment in segments])
         begin = time.perf_counter()
-        outcomes = batching.run(self.engine.speak, segments)
+        speak = self._speak_alone if deaths and self.alone else self.engine.speak
+        outcomes = batching.run(speak, segments, self.engine.sample_rate)
         spoken.compute_ms += round((time.perf_counter() - begin) * 1000)
+        for outcome in outcomes:
+            if isinstance(outcome, EngineError) and outcome.__cause__:
+                log.warning("voice %s: %s", self.voice.id, outcome, exc_info=outcome.__cause__)
         return outcomes
+
+    def _speak_alone(self, suspects: Sequence[Segment]) -> list[Audio]:
+        assert self.alone is not None
+        return [self.alone(each) for each in suspects]
 
     def _key(self, digest: str) -> str:
         return keys.segment(self.scope, self.voice.digest, digest)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from hypothesis import strategies as st
 from farm import batching
 from farm.audio import Audio
 from farm.batching import CHARACTERS_PER_S, Outcome, audio_seconds, chunk, cut, run
-from farm.errors import EngineError, OutOfMemory
+from farm.errors import DeviceLost, EngineError, FarmError, OutOfMemory, UnknownVoice
 from farm.jobs import Prosody, Segment
 from tests.running import tone
 
 Speak = Callable[[Sequence[Segment]], list[Audio]]
+
+#: Samples of a letter, of the engine of these tests.
+LETTER = 20
 
 LENGTHS = st.lists(st.integers(1, 400), max_size=60)
 
@@ -29,8 +33,12 @@ def of_lengths(lengths: Sequence[int]) -> list[Segment]:
     return [Segment(str(n), "x" * length, "tone") for n, length in enumerate(lengths)]
 
 
+def signal(letters: int) -> Audio:
+    return Audio(np.full(letters * LETTER, 0.5, np.float32), 8000)
+
+
 def engine(calls: list[int], fits: int = 1000) -> Speak:
-    """One sample a character; `!` cannot be spoken, more than `fits` segments do not fit."""
+    """`LETTER` samples a character; `!` cannot be spoken, more than `fits` segments do not fit."""
 
     def speak(batch: Sequence[Segment]) -> list[Audio]:
         calls.append(len(batch))
@@ -39,14 +47,14 @@ def engine(calls: list[int], fits: int = 1000) -> Speak:
         for segment in batch:
             if "!" in segment.text:
                 raise EngineError(f"cannot speak {segment.text!r}")
-        return [Audio(np.zeros(len(s.text), np.float32), 8000) for s in batch]
+        return [signal(len(s.text)) for s in batch]
 
     return speak
 
 
 def sizes(outcomes: Sequence[Outcome]) -> list[int]:
-    """Samples of each signal; -1 for an error."""
-    return [len(out.samples) if isinstance(out, Audio) else -1 for out in outcomes]
+    """Letters of each signal; -1 for an error."""
+    return [len(out.samples) // LETTER if isinstance(out, Audio) else -1 for out in outcomes]
 
 
 @pytest.mark.parametrize("bad", range(8))
@@ -93,19 +101,93 @@ def test_an_engine_that_loses_a_signal_is_asked_again_for_each_segment() -> None
 @pytest.mark.parametrize("count", [0, 2])
 def test_an_engine_with_a_wrong_count_for_one_segment_is_an_error_of_it(count: int) -> None:
     def wrong(_: Sequence[Segment]) -> list[Audio]:
-        return [Audio(np.zeros(3, np.float32), 8000)] * count
+        return [signal(3)] * count
 
     (outcome,) = run(wrong, segments("a"))
     assert isinstance(outcome, EngineError)
     assert str(outcome) == f"the engine gave {count} signals for 1 segments"
 
 
-def test_a_bug_of_an_engine_is_not_hidden() -> None:
-    def broken(_: Sequence[Segment]) -> list[Audio]:
-        raise RuntimeError("bug")
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("bug"), RecursionError("deep"), MemoryError(), SystemExit(2), KeyError(3)],
+)
+def test_whatever_an_engine_raises_is_an_error_of_the_segment_it_is_about(
+    error: BaseException,
+) -> None:
+    def broken(batch: Sequence[Segment]) -> list[Audio]:
+        if any(segment.text == "b" for segment in batch):
+            raise error
+        return engine([])(batch)
 
-    with pytest.raises(RuntimeError, match="bug"):
+    outcomes = run(broken, segments("a", "b", "cc"))
+    assert sizes(outcomes) == [1, -1, 2]
+    assert str(outcomes[1]) == f"the engine failed: {type(error).__name__}: {error}"
+    assert isinstance(outcomes[1], EngineError)
+    assert outcomes[1].__cause__ is error
+
+
+@pytest.mark.parametrize("error", [DeviceLost("gone"), UnknownVoice("revoked")])
+def test_what_is_no_fault_of_a_segment_is_the_callers(error: FarmError) -> None:
+    def broken(_: Sequence[Segment]) -> list[Audio]:
+        raise error
+
+    with pytest.raises(type(error)):
         run(broken, segments("a", "b"))
+
+
+def test_ctrl_c_is_nobodys_error() -> None:
+    def interrupted(_: Sequence[Segment]) -> list[Audio]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted, segments("a"))
+
+
+GOOD = np.full(800, 0.5, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (None, "NoneType, no signal"),
+        ("a text", "str, no signal"),
+        (Audio([0.5] * 800, 8000), "Audio, no signal"),  # type: ignore[arg-type]
+        (Audio(GOOD[:0], 8000), "a signal of shape (0,) and float32, not (samples,) and float32"),
+        (Audio(GOOD.reshape(2, 400), 8000), "a signal of shape (2, 400) and float32, not"),
+        (Audio(GOOD.astype(np.float64), 8000), "a signal of shape (800,) and float64, not"),
+        (Audio((GOOD * 9).astype(np.int16), 8000), "a signal of shape (800,) and int16, not"),
+        (Audio(np.append(GOOD, np.float32(np.nan)), 8000), "a signal of 0.10 s that holds NaN"),
+        (Audio(np.append(GOOD, np.float32(-np.inf)), 8000), "a signal of 0.10 s that holds NaN"),
+        (Audio(GOOD, 16000), "a signal at 16000 Hz, not at 8000"),
+        (Audio(GOOD * 0, 8000), "0.10 s of silence for 10 letters"),
+        (Audio(GOOD * 1e-6, 8000), "0.10 s of silence for 10 letters"),
+        (Audio(GOOD[:100], 8000), "0.013 s for 10 letters"),
+    ],
+)
+def test_what_is_no_signal_of_a_text_is_an_error_of_its_segment(given: Any, reason: str) -> None:
+    batch = segments("Hello", "One, two, four!", "you")
+
+    def wrong(asked: Sequence[Segment]) -> list[Audio]:
+        return [given if s.text == batch[1].text else signal(len(s.text)) for s in asked]
+
+    first, bad, last = run(wrong, batch, 8000)
+    assert isinstance(bad, EngineError)
+    assert str(bad).startswith(f"the engine gave {reason}")
+    assert sizes([first, last]) == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("segment", "audio"),
+    [
+        (Segment("d", "... --", "tone"), Audio(GOOD * 0, 8000)),
+        (Segment("d", "Hello there.", "tone", Prosody(volume=-120.0)), Audio(GOOD * 0, 8000)),
+        (Segment("d", "Quick as this.", "tone", Prosody(speed=4.0)), Audio(GOOD[:60], 8000)),
+        (Segment("d", "\u4e0d" * 90, "tone"), Audio(GOOD[:60], 8000, (), ("it lacks that",))),
+    ],
+)
+def test_silence_and_haste_that_are_meant_are_no_errors(segment: Segment, audio: Audio) -> None:
+    assert run(lambda _: [audio], [segment], 8000) == [audio]
 
 
 @given(marks=st.text("a!", min_size=1, max_size=40), fits=st.integers(1, 10))

@@ -72,6 +72,25 @@ def test_a_unit_whose_worker_died_is_done_by_another(stage: str, farm: Running) 
     assert (farm.count("segments"), farm.count("misses")) == (3, 3)
 
 
+def test_a_job_of_a_newer_farm_is_left_to_it_and_holds_up_no_other(farm: Running) -> None:
+    spec = farm.submit(TEXT, "newer", ttl_s=60)
+    stored = json.loads(farm.farm.store.get(keys.spec("newer")))
+    farm.farm.store.put(keys.spec("newer"), json.dumps({**stored, "schema": 2}).encode())
+    farm.farm.store.put(keys.due(1.0, "newer"), b"")
+    with quiet():
+        (read, _), *_ = farm.queue
+        result = farm.step()[1]
+        assert result == {"waiting": "written with schema 2 by a newer farm; this one knows 1"}
+        farm.redis.flushall()
+        farm.submit(TEXT)
+        assert farm.finish() == "completed"
+    assert farm.farm.store.exists(keys.open_marker("newer", 1))
+    assert farm.farm.store.exists(keys.due(1.0, "newer"))
+    farm.farm.store.put(keys.spec("newer"), json.dumps(stored).encode())
+    assert farm.finish("newer") == "completed"
+    assert (read.job, spec.id) == ("newer", "newer")
+
+
 def test_windows_are_filled_at_every_look(farm: Running) -> None:
     farm.submit(batch(60), kind="batch")
     while farm.queue[0][0].stage != "chunk":

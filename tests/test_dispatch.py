@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import random
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,6 @@ from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Output, Segment, to_json
 from farm.ledger import Ref, parse
 from farm.storage.local import LocalStore
-from farm.synthesis import ATTEMPTS
 from tests.running import Running, acting, quiet, running
 
 TEXT = "One is here. Two is there.\n\nThree is nowhere."
@@ -151,7 +151,23 @@ def test_an_outage_never_fails_a_job_however_long(redis_url: str, tmp_path: Path
         assert waits == BUG_TRIES + 5
 
 
-def test_a_bug_fails_its_job_after_some_tries_and_names_itself(farm: Running) -> None:
+def test_a_bug_fails_its_job_after_some_tries_and_names_itself(
+    farm: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    farm.submit(TEXT)
+    farm.until("chunk")
+    monkeypatch.setattr(farm.farm, "engine", bug)
+    farm.farm.engines.keep_only("")
+    with quiet():
+        assert farm.finish() == "failed"
+    assert farm.show()["error"] == "chunk: RuntimeError: a bug"
+    assert sum("waiting" in result for _, result in farm.results) == BUG_TRIES
+
+
+def test_an_engine_that_fails_at_everything_fails_its_job_and_says_how(farm: Running) -> None:
     def bug(_: Sequence[Segment]) -> None:
         raise RuntimeError("a bug")
 
@@ -159,8 +175,9 @@ def test_a_bug_fails_its_job_after_some_tries_and_names_itself(farm: Running) ->
     farm.submit(TEXT)
     with quiet():
         assert farm.finish() == "failed"
-    assert farm.show()["error"] == "chunk: RuntimeError: a bug"
-    assert sum("waiting" in result for _, result in farm.results) == BUG_TRIES
+    errors = [row["error"] for row in lifecycle.failures(farm.farm, "j")]
+    assert errors == 3 * ["the engine failed: RuntimeError: a bug"]
+    assert farm.performed()["chunk"] == 1
 
 
 def test_a_device_that_is_full_for_a_while_costs_only_time(farm: Running) -> None:
@@ -274,7 +291,7 @@ def files(farm: Running) -> list[str]:
     return [f["key"] for row in farm.manifest()["items"] for f in row["files"].values()]
 
 
-def test_a_worker_that_dies_of_a_segment_gives_it_up_and_spares_the_others(
+def test_a_segment_that_kills_its_worker_costs_one_and_is_given_up_in_processes_of_its_own(
     redis_url: str, tmp_path: Path
 ) -> None:
     """Real deaths: each chunk is performed by a process of its own."""
@@ -283,32 +300,62 @@ def test_a_worker_that_dies_of_a_segment_gives_it_up_and_spares_the_others(
         farm.submit(text)
         ref = farm.until("chunk")
         farm.queue.clear()
-        deaths = 0
-        for _ in range(ATTEMPTS + 2):
-            if perform_apart(ref, redis_url, tmp_path) == 0:
-                break
-            deaths += 1
-            farm.hurry()
-            farm.control.tick()
-            assert [ref for ref, _ in farm.queue] == [ref]
-            farm.queue.clear()
-        assert deaths == ATTEMPTS
+        assert perform_apart(ref, redis_url, tmp_path) == -signal.SIGKILL
+        farm.hurry()
+        farm.control.tick()
+        assert [ref for ref, _ in farm.queue] == [ref]
+        farm.queue.clear()
+        assert perform_apart(ref, redis_url, tmp_path) == 0
         farm.hurry()
         farm.control.tick()
         assert farm.finish() == "completed"
         (failure,) = lifecycle.failures(farm.farm, "j")
-        assert failure["error"] == "a worker died 3 times while it spoke this text"
+        assert failure["error"] == "it ends the process that speaks it: signal SIGKILL"
         assert "[[crash]]" in failure["text"]
         assert len(farm.segments()) == 2
 
 
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.faults)])
+def test_a_segment_is_not_condemned_for_the_faults_that_it_was_in_flight_at(
+    kills: int, redis_url: str, tmp_path: Path
+) -> None:
+    """Its worker is killed over and over while it speaks, of which it is innocent."""
+    count = 2 * kills + 8
+    texts = [f"Number {n} [[slow]] is a sentence that takes its time." for n in range(count)]
+    with running(redis_url, tmp_path) as farm, quiet():
+        farm.submit(" ".join(texts))
+        chance, flown = random.Random(kills), set[str]()
+        while kills:
+            child = apart(farm.until("chunk"), redis_url, tmp_path)
+            child.join(chance.uniform(0.2, 1.5))
+            if child.exitcode is None:
+                child.kill()
+                child.join()
+                kills -= 1
+            farm.queue.clear()
+            farm.hurry()
+            farm.control.tick()
+            farm.queue.rotate(chance.randrange(len(farm.queue)))
+            flown |= set(farm.redis.hkeys("farm:attempts:j"))
+        assert flown
+        assert farm.finish() == "completed"
+        assert farm.count("failed") == 0
+        assert len(farm.segments()) == count
+
+
 def perform_apart(ref: Ref, url: str, folder: Path) -> int:
     """Perform a unit in a process of its own; 0 if it lived."""
-    child = multiprocessing.get_context("fork").Process(target=_child, args=(ref, url, folder))
-    child.start()
+    child = apart(ref, url, folder)
     child.join(60)
     assert child.exitcode in (0, -signal.SIGKILL)
     return child.exitcode
+
+
+def apart(ref: Ref, url: str, folder: Path) -> multiprocessing.process.BaseProcess:
+    """Begin to perform a unit in a process of its own."""
+    child = multiprocessing.get_context("fork").Process(target=_child, args=(ref, url, folder))
+    child.start()
+    return child
 
 
 def _child(ref: Ref, url: str, folder: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from farm.errors import InvalidInput
+from farm.errors import InvalidInput, TooNew
 from farm.jobs import (
+    SCHEMA,
     About,
     Block,
     Chunk,
@@ -127,3 +128,14 @@ def test_other_ids_are_refused_by_name(value: str) -> None:
 def test_four_states_are_the_end() -> None:
     ends = {state.value for state in State if state.terminal}
     assert ends == {"completed", "failed", "cancelled", "expired"}
+
+
+def test_what_a_newer_farm_wrote_is_nobodys_fault_and_left_to_it() -> None:
+    line = json.dumps({"index": 1, "id": "a", "schema": SCHEMA + 1, "news": {"of": "later"}})
+    for data in (line, line.encode()):
+        with pytest.raises(TooNew, match=rf"schema {SCHEMA + 1} by a newer farm.*knows {SCHEMA}"):
+            from_json(Item, data)
+    known = json.dumps({"index": 1, "id": "a", "schema": SCHEMA})
+    assert from_json(Item, known) == from_json(Item, '{"index":1,"id":"a"}') == Item(1, "a")
+    text = json.dumps({"index": 1, "id": "a", "title": 'He said "schema": 9.'})
+    assert from_json(Item, text).title == 'He said "schema": 9.'

@@ -32,7 +32,7 @@ LAYERS = [
     {"text", "engines", "storage", "ledger", "merge", "slots", "access"},
     {"export"},
     {"batching", "voices", "builtin", "models", "calibration"},
-    {"book", "farm"},
+    {"book", "farm", "quarantine"},
     {"tape", "warming", "webhooks"},
     {"assembly", "synthesis", "planning", "lifecycle"},
     {"reading", "publishing", "serving", "revocation", "contents", "submission", "survey"},

@@ -13,7 +13,7 @@ import pytest
 from farm import keys, planning
 from farm.audio import Audio, flac
 from farm.engines import Engine, load
-from farm.errors import OutOfMemory, StoreUnavailable, UnknownVoice
+from farm.errors import EngineError, OutOfMemory, StoreUnavailable, UnknownVoice
 from farm.jobs import Chunk, Prosody, Segment, Voice
 from farm.storage import Store
 from farm.storage.local import LocalStore
@@ -244,7 +244,7 @@ def test_a_suspect_of_too_many_deaths_is_given_up_without_being_tried(
     spoken = booth(engine, store).speak(chunk("One.", "Two.", "Three."), suspects)
     assert engine.said == ["Three.", "One."]
     assert [(f.item, f.error) for f in spoken.failures] == [
-        (1, "a worker died 3 times while it spoke this text")
+        (1, f"a worker died {ATTEMPTS} times while it spoke this text")
     ]
 
 
@@ -314,7 +314,9 @@ def test_two_booths_on_one_chunk_store_each_segment_once(tmp_path: Path) -> None
     assert sorted(store.wrote) == sorted(key(text) for text in texts)
 
 
-def test_a_bug_in_an_engine_stops_the_chunk_and_keeps_what_was_stored(store: LocalStore) -> None:
+def test_a_bug_in_an_engine_is_logged_whole_and_costs_its_segment_alone(
+    store: LocalStore, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = Watched()
 
     def bug(segments: Sequence[Segment]) -> None:
@@ -322,8 +324,29 @@ def test_a_bug_in_an_engine_stops_the_chunk_and_keeps_what_was_stored(store: Loc
             raise RuntimeError("bug")
 
     engine.acts = bug
-    with pytest.raises(RuntimeError, match="bug"):
-        booth(engine, store).speak(chunk("One.", "Two."))
+    spoken = booth(engine, store).speak(chunk("One.", "Two.", "Three."))
+    assert [f.error for f in spoken.failures] == ["the engine failed: RuntimeError: bug"]
+    assert "in bug\n" in caplog.text
+    assert [store.exists(key(text)) for text in ("One.", "Two.", "Three.")] == [True, False, True]
+
+
+def test_a_suspect_is_spoken_elsewhere_and_what_is_said_of_it_there_holds(
+    engine: Watched, store: LocalStore
+) -> None:
+    announced: list[list[str]] = []
+    suspects = {segment(text).digest: 1 for text in ("One.", "Three.")}
+
+    def alone(suspect: Segment) -> Audio:
+        assert announced[-1] == [suspect.digest]
+        if suspect.text == "Three.":
+            raise EngineError("it ends its process")
+        return Watched().speak([suspect])[0]
+
+    spoken = booth(
+        engine, store, alone=alone, flight=lambda digests: announced.append(list(digests))
+    ).speak(chunk("One.", "Two.", "Three."), suspects)
+    assert engine.said == ["Two."]
+    assert [(f.text, f.error) for f in spoken.failures] == [("Three.", "it ends its process")]
     assert store.exists(key("One."))
 
 

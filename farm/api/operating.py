@@ -80,10 +80,22 @@ class Queue(BaseModel):
     of planning and of files, and where work waits for a family without a worker."""
 
 
+class Refused(BaseModel):
+    """A message that was no work of the farm; it was taken off its queue."""
+
+    where: str
+    """The queue, or the worker that read it."""
+    why: str
+    at: float
+    """Unix seconds."""
+
+
 class Queues(BaseModel):
     """The lanes that ever had work."""
 
     data: list[Queue]
+    refused: list[Refused]
+    """The last 100 messages that no worker could make sense of, the newest first."""
 
 
 def backlog_s(lane: Lane, slots: int) -> float | None:
@@ -120,7 +132,7 @@ def queues(ledger: Ledger) -> Queues:
                 backlog_s=backlog_s(lane, slots),
             )
         )
-    return Queues(data=rows)
+    return Queues.model_validate({"data": rows, "refused": Roster(ledger).refused()})
 
 
 def workers(ledger: Ledger) -> Workers:

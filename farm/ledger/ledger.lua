@@ -241,12 +241,16 @@ local function set_fields(job, fields)
   for name, value in pairs(cjson.decode(fields)) do call('HSET', key('job', job), name, value) end
 end
 
--- Segments that were in flight when their worker died are suspects: spoken one by one.
+-- Segments that were in flight when their worker died are suspects, until their job ends: whoever
+-- claims a chunk is told of all of them, for a chunk may be given back between two deaths.
 local function count_deaths(u)
   local suspects, flight = {}, call('HGET', key('claim', u.ref), 'flight')
   for _, digest in ipairs(cjson.decode(flight or '[]')) do
-    suspects[digest] = call('HINCRBY', key('attempts', u.job), digest, 1)
+    call('HINCRBY', key('attempts', u.job), digest, 1)
   end
+  if u.kind ~= 'chunk' then return nil end
+  local rows = call('HGETALL', key('attempts', u.job))
+  for i = 1, #rows, 2 do suspects[rows[i]] = tonumber(rows[i + 1]) end
   return next(suspects) and suspects or nil
 end
 

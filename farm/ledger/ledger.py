@@ -43,7 +43,7 @@ class Claim:
     attempt: str = ""
     """Names the folder in which this life of the revision writes its outputs."""
     suspects: Mapping[str, int] = field(default_factory=dict)
-    """Digests in flight when an earlier holder died, and how often that happened."""
+    """Digests of the job that were in flight when a holder died, and how often that happened."""
 
 
 @contextmanager

@@ -4,7 +4,9 @@
 -- key                type  holds
 -- workers            zset  worker -> when it is forgotten, ms
 -- worker:<worker>    hash  about -> JSON of the worker; <child> -> `<ms> <JSON>` of a child
+-- refused            list  JSON of messages that were no work of the farm, the last first; bounded
 
+local REFUSED = 100
 -- What was last told so long ago is true no more: four signs of life were missed.
 local SILENT_MS = 20000
 
@@ -39,6 +41,16 @@ end
 function step.child(worker, child, text)
   told(worker, child, string.format('%d %s', now(), text))
   return true
+end
+
+function step.refuse(about)
+  call('LPUSH', key('refused'), about)
+  call('LTRIM', key('refused'), 0, REFUSED - 1)
+  return true
+end
+
+function step.refused()
+  return call('LRANGE', key('refused'), 0, -1)
 end
 
 -- {{about JSON, child JSON, ...}, ...}, by the worker's name.

@@ -61,6 +61,14 @@ class Roster:
         rows = [[json.loads(text) for text in row] for row in self._step("workers")]
         return [(about, children) for about, *children in rows]
 
+    def refuse(self, about: Told) -> None:
+        """List a message that was no work of the farm; the last 100 are kept."""
+        self._step("refuse", _text(about))
+
+    def refused(self) -> list[Told]:
+        """Return what was told of refused messages, the last first."""
+        return [json.loads(text) for text in self._step("refused")]
+
     def lanes(self) -> list[Lane]:
         """Return every lane that ever had work."""
         names = self._ledger.lanes()

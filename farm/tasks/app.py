@@ -16,6 +16,7 @@ from farm.ledger import Ledger, Ref
 from farm.models import Models
 from farm.slots import CPU, Slot
 from farm.storage import open_store
+from farm.tasks import messages
 
 #: Seconds before Redis hands an unacknowledged message to another worker: several times the
 #: longest unit. The ledger's leases bring work back long before; this is the second net.
@@ -63,6 +64,7 @@ def create_celery(settings: Settings, *, results: bool = True) -> Celery:
         worker_soft_shutdown_timeout=10.0,
         worker_hijack_root_logger=False,
         worker_max_tasks_per_child=None,
+        worker_max_memory_per_child=settings.most_bytes >> 10,
         visibility_timeout=VISIBILITY_S,
         broker_transport_options=transport,
         result_backend_transport_options=transport,
@@ -102,7 +104,7 @@ def create_farm(settings: Settings, app: Celery, slot: Slot = CPU) -> Farm:
 def _sender(app: Celery) -> Callable[[Ref, str], None]:
     def send(ref: Ref, label: str) -> None:
         """Put a unit's message into its queue; its arguments are for people, but for `ref`."""
-        arguments = {"ref": str(ref), "job": ref.job, "what": label}
+        arguments = messages.arguments(ref, label)
         name, said = TASK_NAMES[ref.stage], f"job {ref.job}: {label}"
         try:
             app.send_task(name, kwargs=arguments, queue=ref.queue, argsrepr="", kwargsrepr=said)

@@ -15,6 +15,7 @@ from typing import Any
 from farm import dispatch
 from farm.errors import DeviceLost
 from farm.farm import Farm
+from farm.ledger import Ref
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 LOST = 75
 #: Units that a child has in hand at once: one that is spoken, one that is stored.
 IN_HAND = 2
+#: Seconds that a child which ends has for what it has in hand.
+CLOSE_S = 30.0
 
 
 class Hands:
@@ -32,6 +35,7 @@ class Hands:
         self._farm = farm
         self._end = end
         self._threads = ThreadPoolExecutor(IN_HAND, thread_name_prefix="unit")
+        self._units: set[Future[dict[str, Any]]] = set()
 
     def perform(self, ref: str) -> dict[str, Any]:
         """Do one unit of work; of a chunk, return as soon as it is spoken.
@@ -42,6 +46,8 @@ class Hands:
         """
         spoken: Future[dict[str, Any]] = Future()
         whole = self._threads.submit(dispatch.perform, self._farm, ref, spoken.set_result)
+        self._units.add(whole)
+        whole.add_done_callback(self._units.discard)
         wait((spoken, whole), return_when=FIRST_COMPLETED)
         if not spoken.done():
             try:
@@ -53,6 +59,14 @@ class Hands:
                 raise
         whole.add_done_callback(_report)
         return spoken.result()
+
+    def postpone(self, ref: Ref, reason: str) -> dict[str, Any]:
+        """Give a unit back undone."""
+        return dispatch.postpone(self._farm, ref, reason)
+
+    def close(self) -> None:
+        """Return when nothing is in hand any more, or after `CLOSE_S` seconds."""
+        wait(self._units.copy(), CLOSE_S)
 
 
 def _report(whole: Future[dict[str, Any]]) -> None:

@@ -16,14 +16,17 @@ from celery.exceptions import SecurityWarning
 from celery.worker import state
 
 from farm.config import Settings
-from farm.errors import Unavailable
+from farm.errors import InvalidInput, Unavailable
 from farm.farm import Farm
+from farm.ledger import Ledger
 from farm.processes import die_with_parent
 from farm.revocation import begin_sweep
-from farm.slots import Slot, Table, slots
-from farm.tasks import signs
+from farm.slots import WITHOUT_DEVICE, Slot, Table, slots
+from farm.tasks import messages, signs
 from farm.tasks.app import TASK_NAMES, create_celery, create_farm
 from farm.tasks.overlap import Hands
+from farm.tasks.strict import read_strictly, strict
+from farm.tasks.watch import watching
 from farm.warming import warm
 
 log = logging.getLogger(__name__)
@@ -68,13 +71,23 @@ def queues(family: str) -> list[str]:
 def create_worker(settings: Settings, family: str, slots: Sequence[Slot]) -> Celery:
     """Make the app of one worker of this process: its queues, its children, a task per stage."""
     app = create_celery(settings)
-    app.conf.update(worker_concurrency=len(slots), worker_proc_alive_timeout=WARM_UP_S)
+    refuse = messages.refusing(Ledger(settings.broker_url.get_secret_value()))
+    read_strictly(refuse)
+    app.conf.update(
+        worker_concurrency=len(slots),
+        worker_proc_alive_timeout=WARM_UP_S,
+        worker_consumer=strict(refuse),
+    )
     app.amqp.queues.select(queues(family))
-    child = Child(settings, app, family, Table(slots))
+    child = Child(settings, app, family, Table(slots), refuse)
     signals.worker_process_init.connect(child.begin, weak=False)
+    signals.worker_process_shutdown.connect(child.end, weak=False)
     _refuse_more_than(len(slots))
     signs.keep_alive(settings, family, slots)
     signals.worker_ready.connect(lambda **_: begin_sweep(create_farm(settings, app)), weak=False)
+    app.finalize()
+    for name in list(app.tasks):
+        app.tasks.unregister(name)  # Celery's own: a worker does nothing but the farm's work
     for name in TASK_NAMES.values():
         app.task(child.perform, name=name)
     return app
@@ -93,8 +106,16 @@ def create_family(settings: Settings, family: str) -> Celery:
 class Child:
     """What a worker's child has: a slot, and its hands on the farm. One object, one per process."""
 
-    def __init__(self, settings: Settings, app: Celery, family: str, table: Table) -> None:
-        """Begin with nothing, in the parent."""
+    def __init__(
+        self,
+        settings: Settings,
+        app: Celery,
+        family: str,
+        table: Table,
+        refuse: messages.Refuse,
+    ) -> None:
+        """Begin with nothing, in the parent; `refuse` is told of what is no work of the farm's."""
+        self._refuse = refuse
         self._settings, self._app, self._family, self._table = settings, app, family, table
         self._hands: Hands | None = None
         self._slot = Slot()
@@ -118,16 +139,32 @@ class Child:
             warm(farm, self._family, count)
             self._hands = Hands(farm)
 
-    def _create_farm(self) -> Farm:
-        self._signs.farm = create_farm(self._settings, self._app, self._slot)
-        return self._signs.farm
+    def end(self, **_: Any) -> None:
+        """Finish what is in hand, before this process ends in good order."""
+        if self._hands is not None:
+            self._hands.close()
 
-    def perform(self, ref: str, job: str = "", what: str = "", **_: str) -> dict[str, Any]:
-        """Do one unit of work; return a few numbers for people."""
+    def _create_farm(self) -> Farm:
+        farm = create_farm(self._settings, self._app, self._slot)
+        # Clients of services count the time themselves, and wait longer for one that rests.
+        farm.pass_s = 0.0 if self._family in WITHOUT_DEVICE else self._settings.pass_s
+        farm.watch = watching(farm.pass_s)
+        self._signs.farm = farm
+        return farm
+
+    def perform(self, *_: Any, **said: Any) -> dict[str, Any]:
+        """Do the unit of work that a message names; return a few numbers for people."""
+        try:
+            asked = messages.read(said)
+        except InvalidInput as error:
+            self._refuse(f"{self._family} worker", str(error))
+            return {"refused": str(error)}
         if self._hands is None:
             self._hands = Hands(self._create_farm())
-        with self._signs.doing(job, what):
-            return legible(self._hands.perform(ref))
+        if asked.too_new:
+            return self._hands.postpone(asked.ref, asked.too_new)
+        with self._signs.doing(asked.job, asked.what):
+            return legible(self._hands.perform(str(asked.ref)))
 
 
 def legible(numbers: Mapping[str, Any]) -> dict[str, Any]:

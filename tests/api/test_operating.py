@@ -19,7 +19,7 @@ CHILD = {"pid": 7, "slot": "cpu", "device": "a chip", "voices": ["slt"]}
 def test_only_an_admin_sees_them(api: Api, path: str) -> None:
     assert api.client("ann").get(path).status_code == 403
     assert api.anyone.get(path).status_code == 401
-    assert api.client("root", "admin").get(path).json() == {"data": []}
+    assert api.client("root", "admin").get(path).json()["data"] == []
 
 
 def test_a_worker_is_shown_with_what_its_children_do(api: Api) -> None:
@@ -31,6 +31,15 @@ def test_a_worker_is_shown_with_what_its_children_do(api: Api) -> None:
     (worker,) = api.client("root", "admin").get("/v1/workers").json()["data"]
     children = [{**CHILD, "doing": doing}, {**CHILD, "pid": 8, "voices": [], "doing": None}]
     assert worker == {**ABOUT, "children": children}
+
+
+def test_messages_that_were_no_work_of_the_farm_are_listed_the_last_hundred(api: Api) -> None:
+    roster = Roster(api.farm.ledger)
+    for at in range(103):
+        roster.refuse({"where": "tts.piper", "why": "it is no task", "at": float(at)})
+    refused = api.client("root", "admin").get("/v1/queues").json()["refused"]
+    assert refused[0] == {"where": "tts.piper", "why": "it is no task", "at": 102.0}
+    assert [row["at"] for row in refused] == [float(at) for at in range(102, 2, -1)]
 
 
 def test_queues_are_shown_with_their_backlog_in_seconds(redis_url: str, api: Api) -> None:

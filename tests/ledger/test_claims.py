@@ -103,8 +103,17 @@ def test_a_death_is_counted_once(desk: Desk) -> None:
     desk.expire(ref)
     assert desk.ledger.claim(ref, "w2").suspects == {"d1": 1}
     desk.expire(ref)
-    assert desk.ledger.claim(ref, "w3").suspects == {}
-    assert desk.redis.hgetall("farm:attempts:j") == {"d1": "1"}
+    assert desk.ledger.claim(ref, "w3").suspects == {"d1": 1}
+
+
+def test_a_suspect_stays_one_though_its_chunk_is_given_back(desk: Desk) -> None:
+    ref = desk.started()
+    desk.ledger.flight(ref, "w1", ["d1"])
+    desk.expire(ref)
+    desk.ledger.claim(ref, "w2")
+    assert desk.ledger.release(ref, "w2", "store away") == 1
+    desk.expire(ref)
+    assert desk.ledger.claim(ref, "w3").suspects == {"d1": 1}
 
 
 def test_a_unit_that_was_never_noted_as_sent_fills_the_window_all_the_same(desk: Desk) -> None:

@@ -97,6 +97,20 @@ def test_a_child_whose_device_is_lost_ends_when_the_chunk_before_is_stored(
         assert ended == [(LOST, 1)]
 
 
+def test_a_child_that_ends_in_good_order_stores_what_it_has_spoken(
+    redis_url: str, tmp_path: Path
+) -> None:
+    store = Slow(tmp_path / "store")
+    with running(redis_url, tmp_path, store) as farm:
+        farm.submit("One sentence.")
+        hands = Hands(farm.farm)
+        hands.perform(str(farm.until("chunk")))
+        threading.Timer(0.3, store.gate.set).start()
+        assert farm.segments() == []
+        hands.close()
+        assert (len(farm.segments()), farm.count("segments")) == (1, 1)
+
+
 def test_a_unit_that_is_not_spoken_is_returned_when_it_is_done(
     redis_url: str, tmp_path: Path
 ) -> None:
