@@ -14,9 +14,10 @@ from farm.calibration import Budgets
 from farm.engines import Engine, load
 from farm.errors import DeviceLost, OutOfMemory
 from farm.jobs import Segment
-from farm.synthesis import ATTEMPTS
 from tests.running import LOW, Running, acting, quiet, running, tone
 
+#: Times that a device is lost: more than a segment may be in flight at.
+TIMES = 12
 TEXT = "One is here. Two is there.\n\nThree is nowhere."
 
 
@@ -40,19 +41,18 @@ def test_a_lost_device_gives_the_chunk_back_and_makes_suspects_of_what_was_in_fl
     farm.submit(TEXT)
     ref = farm.until("chunk")
     with quiet():
-        for deaths in range(1, ATTEMPTS + 1):
-            with pytest.raises(DeviceLost):
-                dispatch.perform(farm.farm, str(ref))
-            waiting = [data for _, kind, data in farm.farm.ledger.events("j") if kind == "waiting"]
-            assert len(waiting) == deaths
-            assert waiting[-1]["reason"] == "CUDA failure 700"
-            farm.queue.clear()
-            farm.hurry()
-            farm.control.tick()
-            assert [unit for unit, _ in farm.queue] == [ref]
+        with pytest.raises(DeviceLost):
+            dispatch.perform(farm.farm, str(ref))
+        waiting = [data for _, kind, data in farm.farm.ledger.events("j") if kind == "waiting"]
+        assert [each["reason"] for each in waiting] == ["CUDA failure 700"]
+        farm.queue.clear()
+        farm.hurry()
+        farm.control.tick()
+        assert [unit for unit, _ in farm.queue] == [ref]
         assert farm.finish() == "completed"
-    assert [texts for texts in batches if "Two" in texts[0]] == [["Two is there."]] * ATTEMPTS
-    assert (farm.count("segments"), farm.count("failed")) == (3, 1)
+    # The suspect was spoken elsewhere, where nothing is wrong with the device.
+    assert [texts for texts in batches if "Two" in texts[0]] == [["Two is there."]]
+    assert (farm.count("segments"), farm.count("failed")) == (3, 0)
 
 
 def test_a_device_that_is_lost_while_a_voice_is_loaded_costs_only_time(
@@ -60,7 +60,7 @@ def test_a_device_that_is_lost_while_a_voice_is_loaded_costs_only_time(
 ) -> None:
     farm.submit(TEXT)
     ref = farm.until("chunk")
-    engine, left = farm.farm.engines[tone().digest], [ATTEMPTS + 2]
+    engine, left = farm.farm.engines[tone().digest], [TIMES]
 
     def lost(*_: Any) -> Engine:
         if left[0]:
@@ -71,7 +71,7 @@ def test_a_device_that_is_lost_while_a_voice_is_loaded_costs_only_time(
     farm.farm.engines.drop(tone().digest)
     monkeypatch.setattr(farm.farm, "engine", lost)
     with quiet():
-        for _ in range(ATTEMPTS + 2):
+        for _ in range(TIMES):
             with pytest.raises(DeviceLost):
                 dispatch.perform(farm.farm, str(ref))
             farm.hurry()
