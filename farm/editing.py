@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from farm import contents, planning, revising
+from farm import contents, planning, reading, revising
 from farm.errors import NotFound
 from farm.farm import Farm
 from farm.jobs import Edit, Spec
@@ -18,9 +18,10 @@ def edit(farm: Farm, spec: Spec, edits: Sequence[Edit]) -> int:
         InvalidInput: a text cannot be spoken as one segment.
         Conflict: as `revising.retry`.
     """
+    lexicons = reading.lexicons(farm.store, spec)
     for each in edits:
         segment = _segment(farm, spec.id, each.item, each.start)
-        planning.check_edit(each, segment["language"])
+        planning.check_edit(each, segment["language"], lexicons)
     return revising.retry(farm, spec.id, edits)
 
 

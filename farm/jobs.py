@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -90,6 +90,16 @@ class Prosody:
     """Another number gives another reading."""
 
 
+class Phones(NamedTuple):
+    """How a stretch of a text sounds, whatever is written there."""
+
+    start: int
+    """Its first character."""
+    end: int
+    """One past its last."""
+    ipa: str
+
+
 @dataclass(frozen=True)
 class Block:
     """A paragraph or heading of an item, as its source has it."""
@@ -113,6 +123,8 @@ class Block:
     anchors: tuple[tuple[int, int], ...] = ()
     """Where its text is not its source's own: a character of the text, and the one of the source
     (both from its start) that stands there; in between, positions go in proportion."""
+    phones: tuple[Phones, ...] = ()
+    """In order, apart from each other."""
 
     def in_source(self, at: int) -> int:
         """Return where a character of its text stands in the item's source text."""
@@ -125,6 +137,11 @@ class Block:
         first = _between(self.anchors, start)
         held = [(at - start, of - first) for at, of in self.anchors if start < at <= end]
         return ((0, 0), *held)
+
+    def phones_from(self, start: int, end: int) -> tuple[Phones, ...]:
+        """Return the sounds in a part of its text, from the part's start."""
+        held = (each for each in self.phones if start <= each.start and each.end <= end)
+        return tuple(Phones(each.start - start, each.end - start, each.ipa) for each in held)
 
     def in_text(self, position: int) -> int:
         """Return which character of its text is spoken for one of the item's source text."""
@@ -180,6 +197,8 @@ class Segment:
     start: int = 0
     """First character in the item's source text."""
     end: int = 0
+    phones: tuple[Phones, ...] = ()
+    """Sounds of parts of its text, in order, for engines that read IPA."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +364,9 @@ class Spec:
     """Seconds after its end until it is deleted with its outputs; 0: it is kept."""
     webhook: str = ""
     """Address that is told of its end."""
+    lexicons: tuple[str, ...] = ()
+    """Pronunciation lexicons among its input, by name, which is a digest of their content; of
+    several that have a word the first counts."""
 
 
 @dataclass(frozen=True)

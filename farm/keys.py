@@ -5,7 +5,7 @@
     index/<owner>/<time>-<job>                   an owner's jobs; the newest sort first
     due/<time>-<job>                             when a job expires, or is deleted
     jobs/<job>/spec.json                         the job as accepted, voices pinned
-    jobs/<job>/input/<name>                      the text, lines or document
+    jobs/<job>/input/<name>                      the text, lines or document; its lexicons, cover
     jobs/<job>/current                           the latest revision
     jobs/<job>/rev/<n>/cancel, .../pause         what its owner asked for
     jobs/<job>/rev/<n>/edits.json                segments that it speaks otherwise

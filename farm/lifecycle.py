@@ -52,11 +52,18 @@ NAMED = ("kind", "owner", "voice", "title", "priority", "labels", "error")
 TIMES = ("created", "begun", "ended", "seconds")
 
 
-def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> bool:
+def submit(
+    farm: Farm,
+    spec: Spec,
+    data: bytes | Path,
+    pointer: str = "",
+    also: Mapping[str, bytes | Path] | None = None,
+) -> bool:
     """Accept a job: durable when this returns. False when a job of this id was there already.
 
-    With a `pointer`, a key that is to hold the id, it is the first one to write that key that is
-    accepted, and of the others nothing stays. A farm whose Redis is away accepts jobs, too.
+    `also` is stored beside the input, by name. With a `pointer`, a key that is to hold the id, it
+    is the first one to write that key that is accepted, and of the others nothing stays. A farm
+    whose Redis is away accepts jobs, too.
 
     Raises:
         InvalidInput: the id or the owner cannot be part of a key.
@@ -68,10 +75,12 @@ def submit(farm: Farm, spec: Spec, data: bytes | Path, pointer: str = "") -> boo
         return False
     # First, so that recovery takes away what is there should this process die.
     farm.store.put(keys.open_marker(spec.id, 1), str(time.time()).encode())
-    if isinstance(data, Path):
-        farm.store.put_file(spec.input, data)
-    else:
-        farm.store.put(spec.input, data)
+    named = {keys.job(spec.id, "input", name): each for name, each in (also or {}).items()}
+    for key, content in {**named, spec.input: data}.items():
+        if isinstance(content, Path):
+            farm.store.put_file(key, content)
+        else:
+            farm.store.put(key, content)
     if not farm.store.put(keys.spec(spec.id), to_json(spec), if_absent=True):
         return False
     if pointer and not farm.store.put(pointer, spec.id.encode(), if_absent=True):

@@ -24,6 +24,7 @@ from farm.jobs import (
     Page,
     Part,
     Passage,
+    Phones,
     Prosody,
     Segment,
     Share,
@@ -49,6 +50,8 @@ ITEM_CHARACTERS = 20
 Phonemiser = Callable[[str], str]
 """Engine name to the name and version of what turns its text into phonemes."""
 
+_NO_LEXICONS = text.Lexicons()
+
 
 def _page_limits() -> Iterator[int]:
     yield from PAGE_CHARACTERS
@@ -72,6 +75,7 @@ def _fitting(block: Block) -> Iterator[Block]:
             text=source[start:end],
             start=block.in_source(start),
             anchors=block.anchors_from(start, end),
+            phones=block.phones_from(start, end),
         )
         yield piece if end == len(source) else replace(piece, pause_ms=None, ends=boundary)
 
@@ -113,7 +117,14 @@ def pages(items: Iterable[Item]) -> Iterator[list[Passage]]:
         yield page
 
 
-def digest(spoken: str, voice: Voice, prosody: Prosody, language: str, phonemiser: str) -> str:
+def digest(
+    spoken: str,
+    voice: Voice,
+    prosody: Prosody,
+    language: str,
+    phonemiser: str,
+    phones: Sequence[Phones] = (),
+) -> str:
     """Name a segment's audio: SHA-256 over every input that the engine reads, in hex."""
     inputs = {
         "front end": text.FRONT_END,
@@ -124,6 +135,7 @@ def digest(spoken: str, voice: Voice, prosody: Prosody, language: str, phonemise
         "sample rate": voice.sample_rate,
         "language": language,
         "text": spoken,
+        **({"phones": phones} if phones else {}),
         **asdict(prosody),
     }
     canonical = json.dumps(inputs, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -139,9 +151,17 @@ class _Speaker:
     language: str
     phonemiser: str
     pauses: Mapping[str, int]
+    lexicons: text.Lexicons
 
     def sentences(self, block: Block) -> list[text.Sentence]:
-        return text.sentences(block.text, self.language, SEGMENT_CHARACTERS, whole=block.whole)
+        own = [text.Reading(start, end, ipa=ipa) for start, end, ipa in block.phones]
+        return text.sentences(
+            block.text,
+            self.language,
+            SEGMENT_CHARACTERS,
+            whole=block.whole,
+            readings=text.merged(own, self.lexicons.find(block.text, self.language)),
+        )
 
     def segments(self, block: Block, found: Sequence[text.Sentence]) -> Iterator[Segment]:
         pieces = [piece for piece in found if piece.spoken]
@@ -149,7 +169,12 @@ class _Speaker:
             last = position == len(pieces)
             yield Segment(
                 digest=digest(
-                    piece.spoken, self.voice, self.prosody, self.language, self.phonemiser
+                    piece.spoken,
+                    self.voice,
+                    self.prosody,
+                    self.language,
+                    self.phonemiser,
+                    piece.phones,
                 ),
                 text=piece.spoken,
                 voice=self.voice.id,
@@ -158,6 +183,7 @@ class _Speaker:
                 pause_ms=self._last_pause(block) if last else self.pauses[piece.boundary],
                 start=block.in_source(piece.start),
                 end=block.in_source(piece.end),
+                phones=piece.phones,
             )
 
     def _last_pause(self, block: Block) -> int:
@@ -166,32 +192,45 @@ class _Speaker:
         return self.pauses[block.ends or ("heading" if block.heading else "paragraph")]
 
 
-def _speaker(block: Block, item: Item, spec: Spec, phonemiser: Phonemiser) -> _Speaker:
+def _speaker(block: Block, item: Item, spec: Spec, script: _Script) -> _Speaker:
     voice = spec.voices[block.voice or item.voice or spec.voice]
     usual = voice.language if block.voice else spec.language or voice.language
     return _Speaker(
         voice,
         block.prosody or item.prosody or spec.prosody,
         block.language or usual,
-        phonemiser(voice.engine),
+        script.phonemiser(voice.engine),
         {**PAUSES_MS, **spec.pauses},
+        script.lexicons,
     )
 
 
+@dataclass(frozen=True)
+class _Script:
+    """What says how a page's text is read."""
+
+    phonemiser: Phonemiser
+    lexicons: text.Lexicons
+
+
 def plan(
-    passages: Iterable[Passage], spec: Spec, phonemiser: Phonemiser, edits: Sequence[Edit] = ()
+    passages: Iterable[Passage],
+    spec: Spec,
+    phonemiser: Phonemiser,
+    edits: Sequence[Edit] = (),
+    lexicons: text.Lexicons = _NO_LEXICONS,
 ) -> Page:
     """Plan one page. An item that cannot be planned is a failure of its own.
 
     Each of `edits` changes one segment; those of items on other pages are passed over.
     """
-    phonemiser = functools.cache(phonemiser)
+    script = _Script(functools.cache(phonemiser), lexicons)
     parts: list[Part] = []
     failures: list[Failure] = []
     characters = 0
     for passage in passages:
         wanted = [edit for edit in edits if edit.item == passage.item.index]
-        part = _part(passage, spec, phonemiser, wanted)
+        part = _part(passage, spec, script, wanted)
         if part.error:
             failures.append(Failure(part.item, "", part.error))
         characters += sum(len(segment.text) for segment in part.segments)
@@ -199,20 +238,20 @@ def plan(
     return Page(tuple(parts), _chunks(parts, spec), tuple(failures), characters)
 
 
-def _part(passage: Passage, spec: Spec, phonemiser: Phonemiser, edits: Sequence[Edit] = ()) -> Part:
+def _part(passage: Passage, spec: Spec, script: _Script, edits: Sequence[Edit]) -> Part:
     item, error = passage.item, passage.item.error
     segments: list[Segment] = []
     lost: list[str] = []
     if not error:
         try:
             for block in item.blocks:
-                speaker = _speaker(block, item, spec, phonemiser)
+                speaker = _speaker(block, item, spec, script)
                 found = speaker.sentences(block)
                 segments.extend(speaker.segments(block, found))
                 lost.extend(piece.lost for piece in found if piece.lost)
             for edit in edits:
                 if _holds(passage, edit.start):
-                    _edit(segments, edit, spec, phonemiser)
+                    _edit(segments, edit, spec, script)
         except (JobError, EngineError) as problem:
             segments, error = [], str(problem)
     warnings = (_lost(lost),) if lost else ()
@@ -224,8 +263,10 @@ def _lost(texts: Sequence[str]) -> str:
     return f"nothing that can be spoken: {times}{texts[0][:_QUOTED]!r}"
 
 
-def check_edit(edit: Edit, language: str) -> str:
-    """Return what an edit's text is spoken as, in the language of its segment; empty: as it was.
+def check_edit(
+    edit: Edit, language: str, lexicons: text.Lexicons = _NO_LEXICONS
+) -> text.Spoken | None:
+    """Return what an edit's text is spoken as, in the language of its segment; None: as it was.
 
     Raises:
         InvalidInput: the edit changes nothing, or its text cannot be spoken as one segment.
@@ -235,14 +276,12 @@ def check_edit(edit: Edit, language: str) -> str:
     if not edit.text:
         if not edit.take:
             raise InvalidInput("an edit that changes nothing: give it a text, a take, or both")
-        return ""
-    words = edit.text[: SEGMENT_CHARACTERS + 1]
-    spoken = ""
-    if any(character.isalnum() for character in words):
-        spoken = text.normalise(_encodable(words), language)
-    if not spoken:
+        return None
+    words = _encodable(edit.text[: SEGMENT_CHARACTERS + 1])
+    spoken = text.spoken(words, language, lexicons.find(words, language))
+    if not spoken.text:
         raise InvalidInput(f"the edit {words[:40]!r} has nothing to speak: give it words")
-    longest = max(len(edit.text), len(spoken))
+    longest = max(len(edit.text), len(spoken.text))
     if longest > SEGMENT_CHARACTERS:
         raise InvalidInput(
             f"the edit {words[:40]!r}... has {longest} characters as written or spoken; a segment "
@@ -269,7 +308,7 @@ def _holds(passage: Passage, start: int) -> bool:
     return after and (last or start < blocks[-1].in_source(len(blocks[-1].text)))
 
 
-def _edit(segments: list[Segment], edit: Edit, spec: Spec, phonemiser: Phonemiser) -> None:
+def _edit(segments: list[Segment], edit: Edit, spec: Spec, script: _Script) -> None:
     """Change the segment that an edit means; its span and its pause stay."""
     number = next((n for n, each in enumerate(segments) if each.start == edit.start), None)
     if number is None:
@@ -278,11 +317,13 @@ def _edit(segments: list[Segment], edit: Edit, spec: Spec, phonemiser: Phonemise
             "the front end is another one; take it back, or edit what is there now"
         )
     old = segments[number]
-    spoken = check_edit(edit, old.language) or old.text
+    spoken = check_edit(edit, old.language, script.lexicons) or text.Spoken(old.text, old.phones)
     prosody = replace(old.prosody, take=edit.take or old.prosody.take)
     voice = spec.voices[old.voice]
-    name = digest(spoken, voice, prosody, old.language, phonemiser(voice.engine))
-    segments[number] = replace(old, digest=name, text=spoken, prosody=prosody)
+    phonemiser = script.phonemiser(voice.engine)
+    name = digest(spoken.text, voice, prosody, old.language, phonemiser, spoken.phones)
+    changed = replace(old, digest=name, text=spoken.text, phones=spoken.phones, prosody=prosody)
+    segments[number] = changed
 
 
 def _chunks(parts: list[Part], spec: Spec) -> dict[str, tuple[Chunk, ...]]:

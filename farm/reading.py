@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from farm.audio.formats import FORMATS
 from farm.errors import InvalidInput, JobError
 from farm.jobs import About, Block, Head, Item, Spec, Voice, to_json
 from farm.storage import Store, scratch
-from farm.text import documents, lines, ssml
+from farm.text import Lexicons, documents, lexicon, lines, ssml
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 #: Engines that can change a voice's pitch; the others refuse a segment that asks for it.
@@ -41,7 +41,8 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
     with _source(store, spec) as source:
         about = replace(source.about, cover=_keep_cover(store, spec, source.cover))
         store.put(keys.about(spec.id, revision), to_json(about))
-        for page in planning.pages(source.items):
+        warnings = lexicons(store, spec).unheard(_tongues(spec)) if spec.lexicons else ()
+        for page in planning.pages(_noted(source.items, warnings)):
             rows = b"\n".join(map(to_json, page))
             key = keys.plan(spec.id, revision, "source", count)
             store.put(key, rows, if_absent=True)
@@ -49,6 +50,24 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
             count += 1
             items += sum(1 for passage in page if passage.number == 0)
     return Head(count, items)
+
+
+def lexicons(store: Store, spec: Spec) -> Lexicons:
+    """Return the lexicons that a job was accepted with."""
+    held = [store.get(keys.job(spec.id, "input", name)) for name in spec.lexicons]
+    return Lexicons([lexicon.read(data) for data in held])
+
+
+def _tongues(spec: Spec) -> set[str]:
+    """The languages that a job's texts are in, as far as its spec says."""
+    return {spec.language, *(voice.language for voice in spec.voices.values())} - {""}
+
+
+def _noted(items: Iterable[Item], warnings: Sequence[str]) -> Iterator[Item]:
+    """Yield items, the first with warnings of the whole job."""
+    for item in items:
+        yield replace(item, warnings=(*warnings, *item.warnings)) if warnings else item
+        warnings = ()
 
 
 def _keep_cover(store: Store, spec: Spec, cover: bytes | None) -> str:

@@ -47,6 +47,7 @@ from farm.lifecycle import close
 from farm.storage import Store, scratch
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
+from farm.text import Lexicons
 
 #: Store requests under way at once beside the work: enough for 50 ms a request.
 REQUESTS = 32
@@ -96,6 +97,11 @@ class Work:
 def _about(store: Store, job: str, rev: int, attempt: str) -> About:  # noqa: ARG001
     key = keys.about(job, rev)
     return _read(About, key, _get(store, key))
+
+
+@lru_cache(maxsize=8)
+def _lexicons(store: Store, job: str, attempt: str) -> Lexicons:
+    return reading.lexicons(store, _spec(store, job, attempt))
 
 
 @lru_cache(maxsize=64)
@@ -150,7 +156,8 @@ def page(work: Work) -> Outcome:
     passages = [_read(Passage, source, row) for row in _get(store, source).splitlines()]
     first = work.ref.revision == 1  # which has no edits
     edits = [] if first else revising.edits_of(work.farm, work.ref.job, work.ref.revision)
-    planned = planning.plan(passages, work.spec, phonemiser, edits)
+    lexicons = _lexicons(store, work.ref.job, work.claim.attempt)
+    planned = planning.plan(passages, work.spec, phonemiser, edits, lexicons)
     made = {kind: _lines(chunks) for kind, chunks in planned.chunks.items()}
     made["pages"] = _lines(planned.parts)
 

@@ -46,7 +46,7 @@ class Draft:
     data: bytes | Path
     characters: int
     """Of its text, as far as they are known: what counts against the key's day."""
-    also: Mapping[str, Path] = field(default_factory=dict)
+    also: Mapping[str, bytes | Path] = field(default_factory=dict)
     """Further files, stored beside the input by these names."""
 
 
@@ -127,10 +127,8 @@ class _Late(Exception):
 
 
 def _submit(farm: Farm, draft: Draft, spec: Spec) -> None:
-    for file, path in draft.also.items():
-        farm.store.put_file(keys.job(spec.id, "input", file), path)
     pointer = keys.name(spec.owner, keys.called(spec.id))
-    if not lifecycle.submit(farm, spec, draft.data, pointer):
+    if not lifecycle.submit(farm, spec, draft.data, pointer, draft.also):
         raise _Late
 
 

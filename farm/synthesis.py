@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from farm import batching, keys
 from farm.audio import Audio, flac
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 REQUESTS = 8
 #: Segments spoken but not stored yet; bounds the memory of a slow store.
 UNSTORED = 32
+#: What is told of a segment whose phones the engine does not read.
+UNREAD = "the voice takes no phonemes: what has some is read as it is written"
 #: Deaths of a worker with the same segment in flight before that segment is given up untried. After
 #: the first it is spoken in a process of its own, so these are others' doing, or take the host.
 ATTEMPTS = 10
@@ -142,6 +144,8 @@ class Booth:
 
     def _keep(self, segment: Segment, audio: Audio, errors: dict[str, str]) -> None:
         comments = {"TEXT": segment.text, "VOICE": self.voice.id, "DEVICE": self.device}
+        if segment.phones and not self.engine.reads_ipa:
+            audio = replace(audio, warnings=(*audio.warnings, UNREAD))
         try:
             data = flac.encode(audio, comments)
         except EngineError as error:

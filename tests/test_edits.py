@@ -113,6 +113,10 @@ def test_an_edit_that_cannot_be_spoken_as_one_segment_is_refused(edit: Edit, why
 
 
 def test_an_edit_is_spoken_as_the_language_has_it() -> None:
-    assert planning.check_edit(Edit(0, 0, "Dr. No: $5."), "en") == "Doctor No: five dollars."
-    assert planning.check_edit(Edit(0, 0, "5 francs. Et puis."), "fr") == "cinq francs. Et puis."
-    assert planning.check_edit(Edit(0, 0, take=2), "en") == ""
+    english = planning.check_edit(Edit(0, 0, "Dr. No: $5."), "en")
+    assert english
+    assert english.text == "Doctor No: five dollars."
+    french = planning.check_edit(Edit(0, 0, "5 francs. Et puis."), "fr")
+    assert french
+    assert french.text == "cinq francs. Et puis."
+    assert planning.check_edit(Edit(0, 0, take=2), "en") is None

@@ -14,6 +14,7 @@ from farm.errors import InvalidInput
 from farm.jobs import Kind, Output, Priority, Prosody, Spec
 from farm.submission import Draft, digest
 from farm.survey import Survey, survey, survey_speech
+from farm.text import Lexicons, lexicon
 
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
@@ -39,6 +40,13 @@ class Wish:
     """Seconds from now in which it must be finished; 0: it has all the time."""
     ttl_s: int = 0
     webhook: str = ""
+    lexicons: tuple[bytes, ...] = ()
+    """PLS documents, not looked into yet."""
+
+    @property
+    def named_lexicons(self) -> dict[str, bytes]:
+        """Its lexicons by the names under which they are stored."""
+        return {lexicon.named(data): data for data in self.lexicons}
 
 
 @contextmanager
@@ -59,6 +67,11 @@ def look(wish: Wish, data: bytes | Path) -> Survey:
         return survey_speech(data, wish.name)
     with on_disk(data) as path:
         return survey(wish.kind, path, wish.name)
+
+
+def read_lexicons(wish: Wish) -> Lexicons:
+    """Read the lexicons that come with a wish; `InvalidInput` where one cannot be read."""
+    return Lexicons([lexicon.read(each) for each in wish.lexicons])
 
 
 def asked(wish: Wish, data: bytes | Path) -> Spec:
@@ -82,6 +95,7 @@ def asked(wish: Wish, data: bytes | Path) -> Spec:
         name=wish.name,
         ttl_s=wish.ttl_s,
         webhook=wish.webhook,
+        lexicons=tuple(wish.named_lexicons),
     )
     return replace(spec, request=digest(spec, data))
 
@@ -100,6 +114,7 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
         raise InvalidInput(f"a read-along EPUB is made of a book, not of a {wish.kind}")
     if wish.webhook:
         held.outgoing.check(wish.webhook)
+    read_lexicons(wish)
     found = look(wish, data)
     voice = wish.voice or held.settings.voice
     named = set(found.voices)
@@ -111,4 +126,4 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
         voices=held.studio.pin({voice, *named}, owner),
         deadline=time.time() + wish.deadline_s if wish.deadline_s else 0.0,
     )
-    return Draft(spec, data, found.characters)
+    return Draft(spec, data, found.characters, wish.named_lexicons)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from farm import batching
 from farm.api import records
-from farm.api.drafting import Wish, look
+from farm.api.drafting import Wish, look, read_lexicons
 from farm.api.service import Service
 
 
@@ -35,5 +35,9 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
         audio_s=round(audio_s, 1),
         compute_s=round(compute_s, 1),
         wait_s=round(compute_s / children, 1),
-        warnings=[*found.warnings, *(f"unknown voice {name!r}" for name in unknown)],
+        warnings=[
+            *found.warnings,
+            *(f"unknown voice {name!r}" for name in unknown),
+            *read_lexicons(wish).unheard({wish.language or voice.language}),
+        ],
     )

@@ -13,11 +13,19 @@ from farm.api.requests import NewJob, Options
 from farm.api.service import Service
 from farm.errors import InvalidInput, NotFound
 from farm.storage import check_key
+from farm.text import lexicon
 from farm.text.ssml import is_ssml
 
+#: Characters of what names a stored file.
+MOST_KEY = 500
 
-def wish(options: Options, name: str) -> Wish:
-    """Return what a request asks for."""
+
+def wish(held: Service, owner: str, options: Options, name: str) -> Wish:
+    """Return what a request asks for.
+
+    Raises:
+        NotFound: it names a file of the store that this owner has not.
+    """
     return Wish(
         options.kind,
         voice=options.voice,
@@ -32,7 +40,29 @@ def wish(options: Options, name: str) -> Wish:
         deadline_s=options.deadline_s,
         ttl_s=options.ttl_s,
         webhook=options.webhook,
+        lexicons=tuple(_lexicon(held, owner, each) for each in options.lexicons),
     )
+
+
+def _lexicon(held: Service, owner: str, given: str) -> bytes:
+    """Return a lexicon that came with a request, or that is in the store."""
+    if given.lstrip("\ufeff \t\r\n").startswith("<"):
+        return _encoded("lexicons", given)
+    key = stored(owner, given[:MOST_KEY])
+    try:
+        size = held.farm.store.size(key)
+        if size > lexicon.LARGEST:
+            raise InvalidInput(f"lexicons: {given!r} has {size} bytes; {lexicon.LARGEST} at most")
+        return held.farm.store.get(key)
+    except NotFound as error:
+        raise NotFound(f"lexicons: no file {given[:MOST_KEY]!r}") from error
+
+
+def _encoded(field: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{field}: a lone surrogate at character {error.start}") from error
 
 
 @contextmanager
@@ -58,10 +88,7 @@ def of_request(held: Service, owner: str, body: NewJob) -> Iterator[tuple[bytes 
         return
     text = body.text or ""
     suffix = ".ssml" if is_ssml(text) else ".md" if body.kind == "book" else ".txt"
-    try:
-        yield text.encode(), body.name or f"text{suffix}"
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"text: a lone surrogate at character {error.start}") from error
+    yield _encoded("text", text), body.name or f"text{suffix}"
 
 
 def stored(owner: str, name: str) -> str:

@@ -60,7 +60,7 @@ def _made(
     held: Service, caller: Caller, body: NewJob, response: Response, name: str
 ) -> records.Job | records.Estimate:
     with inputs.of_request(held, caller.owner, body) as (data, file_name):
-        wish = inputs.wish(body, file_name)
+        wish = inputs.wish(held, caller.owner, body, file_name)
         if body.dry_run:
             response.status_code = HTTPStatus.OK
             return estimate(held, caller.owner, wish, data)
@@ -103,7 +103,7 @@ def upload(
         options = Options.model_validate_json(job)
     except ValidationError as error:
         raise RequestValidationError(error.errors(), body=job) from error
-    wish = inputs.wish(options, file.filename or "")
+    wish = inputs.wish(held, caller.owner, options, file.filename or "")
     with on_disk(file) as path:
         if options.dry_run:
             response.status_code = HTTPStatus.OK

@@ -16,6 +16,7 @@ from pydantic import (
 from farm.audio.formats import FORMATS
 from farm.book.subtitles import WRITERS
 from farm.jobs import Edit, Output, Prosody
+from farm.text.lexicon import LARGEST, MOST_LEXICONS
 
 #: Characters of a text, and lines of a batch, that come within a request's JSON.
 TEXT_CHARACTERS = 1_000_000
@@ -36,6 +37,7 @@ def _own(name: str) -> str:
 VoiceId = Annotated[str, StringConstraints(max_length=128)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 LabelName = Annotated[Label, AfterValidator(_own)]
+PlsText = Annotated[str, StringConstraints(min_length=1, max_length=LARGEST)]
 Audio = Literal["wav", "flac", "mp3", "opus", "m4a"]
 assert set(Audio.__args__) == set(FORMATS)  # type: ignore[attr-defined]
 End = Literal["clause", "sentence", "paragraph", "heading"]
@@ -114,6 +116,9 @@ class Options(Body):
     """Deleted, outputs and all, so many seconds after its end; 0: kept."""
     webhook: Annotated[str, StringConstraints(max_length=2000)] = ""
     """Told of its end; see docs/webhooks.md."""
+    lexicons: Annotated[list[PlsText], Field(max_length=MOST_LEXICONS)] = []
+    """Pronunciations: PLS documents, or the `file-...` of some that `POST /v1/files` has taken; of
+    several that have a word the first counts. See docs/lexicons.md."""
     dry_run: bool = False
     """Answer what it would be, and store nothing."""
 

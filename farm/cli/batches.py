@@ -16,7 +16,7 @@ from farm.audio.replacing import replacing
 from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
-from farm.cli.speaking import VoiceOption, follow, make_spec, out, report, summary
+from farm.cli.speaking import LexiconOption, VoiceOption, follow, make_spec, out, report, summary
 from farm.cli.watching import console
 from farm.config import Settings
 from farm.contents import Record
@@ -42,6 +42,7 @@ def batch(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
     voice: VoiceOption = "",
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
+    lexicon: LexiconOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Speak many lines, one file each; bad lines are listed in results.jsonl."""
@@ -49,10 +50,12 @@ def batch(
     checking.check_options(voice, 1.0, [format])
     content = checking.digest(lines)
     checking.check_folder(output)
+    lexicons = checking.lexicons(lexicon)
     with session() as joined:
-        spec = make_spec(joined, "batch", lines.name, content, voice, Output(format))
+        how = {"lexicons": tuple(lexicons)}
+        spec = make_spec(joined, "batch", lines.name, content, voice, Output(format), **how)
         voices = joined.pin({spec.voice, *voices_named(lines, joined.settings)})
-        record = follow(joined, replace(spec, voices=voices), lines)
+        record = follow(joined, replace(spec, voices=voices), lines, lexicons)
         done, failed = fetch(joined.farm, record, output)
         if as_json:
             print_json(report(joined.farm, record, files_in(joined.farm, record, output), begin))

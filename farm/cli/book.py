@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ from farm.cli import checking, watching
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
 from farm.cli.speaking import (
+    LexiconOption,
     SpeedOption,
     VoiceOption,
     make_spec,
@@ -63,6 +65,7 @@ def book(
     ] = None,
     subtitles: Annotated[list[str] | None, typer.Option(help="srt, vtt.")] = None,
     speed: SpeedOption = 1.0,
+    lexicon: LexiconOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make an audiobook of a document."""
@@ -73,11 +76,12 @@ def book(
     checking.check_options(voice, speed, chapters, options.subtitles)
     if str(file) != "-":
         check_document(file)
+    lexicons = checking.lexicons(lexicon)
     (checking.check_file if single else checking.check_folder)(output)
     if single and output.exists() and file.exists() and output.samefile(file):
         raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
     with session() as joined:
-        record, listed = make_book(joined, file, voice, options, speed)
+        record, listed = make_book(joined, file, voice, options, speed, lexicons)
         files = fetch_book(joined, listed, output)
         if json:
             print_json(report(joined.farm, record, files, begin))
@@ -104,18 +108,22 @@ def check_document(path: Path) -> None:
 
 
 def make_book(
-    joined: Session, file: Path, voice: str, options: Output, speed: float = 1.0
+    joined: Session,
+    file: Path,
+    voice: str,
+    options: Output,
+    speed: float = 1.0,
+    lexicons: Mapping[str, bytes] | None = None,
 ) -> tuple[Record, Record]:
     """Run a book's job; return its record and the manifest."""
     data: bytes | Path = sys.stdin.buffer.read() if str(file) == "-" else file
     content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else checking.digest(data)
-    spec = make_spec(
-        joined, "book", file.name, content, voice, options, prosody=Prosody(speed=speed)
-    )
+    how = {"prosody": Prosody(speed=speed), "lexicons": tuple(lexicons or ())}
+    spec = make_spec(joined, "book", file.name, content, voice, options, **how)
     if isinstance(data, Path) and (names := documents.read(data, data.name).voices):
         named = set(names).intersection(catalogue(joined.settings))
         spec = replace(spec, voices=joined.pin({spec.voice, *named}))
-    record = run(joined, spec, data)
+    record = run(joined, spec, data, lexicons)
     return record, contents.manifest(joined.farm, spec.id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,28 @@ def digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
+
+
+def lexicons(paths: Iterable[Path] | None) -> dict[str, bytes]:
+    """Read lexicons that a person named; return them by the names under which they are stored."""
+    paths = list(paths or ())
+    if not paths:
+        return {}
+    # It loads an XML parser and the front end: only for those who have a lexicon.
+    lexicon = importlib.import_module("farm.text.lexicon")
+    if len(paths) > lexicon.MOST_LEXICONS:
+        raise InvalidInput(f"{len(paths)} lexicons: {lexicon.MOST_LEXICONS} at most")
+    found: dict[str, bytes] = {}
+    for path in paths:
+        try:
+            data = path.read_bytes()
+            lexicon.read(data)
+        except OSError as error:
+            raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
+        except InvalidInput as error:
+            raise InvalidInput(f"{str(path)!r}: {error}") from error
+        found[lexicon.named(data)] = data
+    return found
 
 
 def check_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
-from farm.cli.speaking import SpeedOption, VoiceOption, report, speak, summary
+from farm.cli.speaking import LexiconOption, SpeedOption, VoiceOption, report, speak, summary
 from farm.errors import InvalidInput
 
 
@@ -26,6 +26,7 @@ def say(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     voice: VoiceOption = "",
     speed: SpeedOption = 1.0,
+    lexicon: LexiconOption = None,
     json: JsonOption = False,
 ) -> None:
     """Speak one text into a file."""
@@ -36,8 +37,9 @@ def say(
     checking.format_of(output)
     checking.check_options(voice, speed)
     checking.check_file(output)
+    lexicons = checking.lexicons(lexicon)
     with session() as joined:
-        record, made = speak(joined, words, output, voice, speed)
+        record, made = speak(joined, words, output, voice, speed, lexicons)
         if json:
             print_json(report(joined.farm, record, [made], begin))
         else:

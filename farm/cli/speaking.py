@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,10 @@ from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
 from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
+LexiconOption = Annotated[
+    list[Path] | None,
+    typer.Option("--lexicon", help="PLS file of pronunciations; of several the first counts."),
+]
 SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
 
 #: A voice that SSML names. By a pattern, as a parser would cost every command its loading; whether
@@ -60,44 +64,52 @@ def make_spec(
 
 
 def speak(
-    joined: Session, words: str, path: Path, voice: str, speed: float = 1.0
+    joined: Session,
+    words: str,
+    path: Path,
+    voice: str,
+    speed: float = 1.0,
+    lexicons: Mapping[str, bytes] | None = None,
 ) -> tuple[Record, Record]:
     """Speak one text, or SSML, into a file; return its job's record and the file's."""
     format_ = checking.format_of(path)
     ssml = words.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml"))
     name = f"{path.stem}.ssml" if ssml else path.name
-    spec = make_spec(
-        joined, "speech", name, words, voice, Output(format_), prosody=Prosody(speed=speed)
-    )
+    how = {"prosody": Prosody(speed=speed), "lexicons": tuple(lexicons or ())}
+    spec = make_spec(joined, "speech", name, words, voice, Output(format_), **how)
     if ssml:
         named = set(_VOICES.findall(words)).intersection(catalogue(joined.settings))
         spec = replace(spec, voices=joined.pin({spec.voice, *named}))
-    record = run(joined, spec, words.encode())
+    record = run(joined, spec, words.encode(), lexicons)
     (item,) = contents.manifest(joined.farm, spec.id)["items"]
     return record, watching.fetch(joined.farm, item["files"][format_], path)
 
 
-def run(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
-    """Run a job to its end; return its record.
+def run(
+    joined: Session, spec: Spec, data: bytes | Path, also: Mapping[str, bytes] | None = None
+) -> dict[str, Any]:
+    """Run a job to its end; return its record. `also` is its further input, by name.
 
     Raises:
         JobError: the job failed, was cancelled or expired.
         Unavailable: the farm could not go on; the same command does, later.
     """
-    record = follow(joined, spec, data)
+    record = follow(joined, spec, data, also)
     if record["state"] != State.COMPLETED:
         raise JobError(record.get("error") or f"job {spec.id} is {record['state']}")
     return record
 
 
-def follow(joined: Session, spec: Spec, data: bytes | Path) -> dict[str, Any]:
+def follow(
+    joined: Session, spec: Spec, data: bytes | Path, also: Mapping[str, bytes] | None = None
+) -> dict[str, Any]:
     """Submit a job, or join the one that the same command submitted before; wait for its end.
 
     One that ended badly, or with failed segments, is run again; only those are spoken. The
     record says `hits` for all segments that were stored before this command.
     """
     before = joined.patiently(lambda: _known(joined.farm, spec.id))
-    record = joined.patiently(lambda: _taken_up(joined.farm, spec, data))
+    record = joined.patiently(lambda: _taken_up(joined.farm, spec, data, also))
     if record is not None:
         return record
     return watching.since(before, joined.patiently(lambda: watching.follow(joined.farm, spec.id)))
@@ -108,9 +120,11 @@ def _known(farm: Farm, job: str) -> dict[str, Any]:
     return lifecycle.show(farm, job) if farm.store.exists(keys.spec(job)) else {}
 
 
-def _taken_up(farm: Farm, spec: Spec, data: bytes | Path) -> dict[str, Any] | None:
+def _taken_up(
+    farm: Farm, spec: Spec, data: bytes | Path, also: Mapping[str, bytes] | None
+) -> dict[str, Any] | None:
     """See to it that a job runs; return its record where there is nothing left to do."""
-    if lifecycle.submit(farm, spec, data):
+    if lifecycle.submit(farm, spec, data, also=also):
         return None
     record = lifecycle.show(farm, spec.id)
     if record["state"] == State.COMPLETED and not record["failed"]:

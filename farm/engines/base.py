@@ -14,6 +14,9 @@ class Engine(ABC):
     """One loaded voice on one device."""
 
     sample_rate: int
+    reads_ipa: bool = False
+    """Whether it speaks a segment's phones. Where it does not, the text is read as written, and
+    the job's report says so."""
 
     @abstractmethod
     def __init__(self, voice: Voice, folder: Path, device: str) -> None:

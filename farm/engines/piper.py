@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from piper.config import PiperConfig
+from piper.config import PhonemeType, PiperConfig
 from piper.const import PAD
 from piper.voice import PiperVoice
 
@@ -25,7 +25,8 @@ from farm.engines.base import Engine
 from farm.engines.piper_whole import Whole
 from farm.engines.split import Reading, Split, Uncut, Utterance, seed
 from farm.errors import EngineError
-from farm.jobs import Prosody, Segment, Voice
+from farm.jobs import Phones, Prosody, Segment, Voice
+from farm.phonemes import ipa
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Piper(Engine):
             raise EngineError(f"voice {voice.id!r} is no Piper voice: it takes {sorted(others)}")
         # It only turns text into phonemes and phonemes into ids: it needs no session.
         self._piper = PiperVoice(None, self._config, download_dir=folder)
+        self.reads_ipa = self._config.phoneme_type == PhonemeType.ESPEAK
         self._symbols = _symbols(self._config.phoneme_id_map)
         self._phonemes("a")
 
@@ -75,7 +77,7 @@ class Piper(Engine):
         spoken, own = segment.language or self._voice.language, self._voice.language
         if _primary(spoken) != _primary(own):
             raise EngineError(f"voice {self._voice.id!r} speaks {own!r}, not {spoken!r}")
-        phonemes = self._phonemes(segment.text)
+        phonemes = self._phonemes(segment.text, segment.phones if self.reads_ipa else ())
         known = [symbol for symbol in phonemes if symbol in self._config.phoneme_id_map]
         if not any(unicodedata.category(symbol[0])[0] in "LN" for symbol in known):
             raise EngineError(f"nothing to pronounce in {segment.text!r}")
@@ -104,7 +106,12 @@ class Piper(Engine):
             tuple(f"the voice lacks {symbol!r}" for symbol in missing),
         )
 
-    def _phonemes(self, text: str) -> list[str]:
+    def _phonemes(self, text: str, phones: Sequence[Phones] = ()) -> list[str]:
+        """Phonemes of a text, and of parts of it those that are given."""
+        clusters = map("".join, self._config.vowel_clusters or ())
+        return ipa.spliced(ipa.inlined(text, phones), self._phonemised, clusters)
+
+    def _phonemised(self, text: str) -> list[str]:
         """Phonemes of a text; sentences that espeak sees in it are joined by a space."""
         try:
             # Piper takes `[[...]]` for phonemes; in a book it is text like any other.

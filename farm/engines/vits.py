@@ -25,6 +25,7 @@ from farm.engines.dialects.base import timings
 from farm.engines.split import Reading, Split, Utterance, seed
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
+from farm.phonemes import ipa
 
 #: Folder of the parts of a cut model, within the voice's own.
 _PARTS = ".split"
@@ -42,6 +43,7 @@ class Vits(Engine):
         roles = {role: folder / name for role, name in voice.files.items()}
         self._dialect = dialects.read(self._what, roles)
         self.sample_rate = self._dialect.sample_rate
+        self.reads_ipa = self._dialect.reads_ipa
         if self.sample_rate != voice.sample_rate:
             raise EngineError(
                 f"{self._what} says {voice.sample_rate} Hz but its model {self.sample_rate} Hz: "
@@ -68,7 +70,8 @@ class Vits(Engine):
         ]
 
     def _tokens(self, segment: Segment) -> Tokens:
-        tokens = self._dialect.tokenise(segment.text, self._language(segment.language))
+        text = ipa.inlined(segment.text, segment.phones if self.reads_ipa else ())
+        tokens = self._dialect.tokenise(text, self._language(segment.language))
         if not tokens.heard:
             lacks = f"; the voice lacks {', '.join(tokens.missing)}" if tokens.missing else ""
             raise EngineError(f"nothing to pronounce in {segment.text!r}{lacks}")

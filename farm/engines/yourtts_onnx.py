@@ -53,6 +53,7 @@ class YourTtsOnnx(Engine):
             reason = f"no field {error}" if isinstance(error, KeyError) else error
             raise EngineError(f"{str(path)!r} is no config of a voice: {reason}") from error
         self.sample_rate = voice.sample_rate
+        self.reads_ipa = self._script.speller.reads_ipa
         self.speakers = self._script.speakers
         self._model = self._opened()
 

@@ -5,6 +5,8 @@
     arpabet     English: `HH AH0 L OW1`
     espeak      any language that espeak-ng knows, in IPA
 
+`ipa` is what a client writes in place of a word, and how it comes among espeak-ng's phonemes.
+
 A language's libraries are loaded when its module is imported, or, where other languages share the
 module, when it first speaks; this module loads none. All take text as it is spoken, as
 `farm.text.normalise` writes it.

@@ -11,7 +11,7 @@ import threading
 from typing import Protocol
 
 from farm.errors import EngineError, Unavailable
-from farm.phonemes import Pronunciation
+from farm.phonemes import Pronunciation, ipa
 
 _one_at_a_time = threading.Lock()
 
@@ -25,12 +25,17 @@ def symbols(text: str, voice: str) -> Pronunciation:
 
     `voice` is espeak-ng's name of a language: `en-us`, `fr`, `pt-br`, `cmn`. Sentences that
     espeak-ng sees in the text are joined by a space. Characters that the voice cannot read are
-    read by their names or passed over by espeak-ng itself; it does not say which.
+    read by their names or passed over by espeak-ng itself; it does not say which. Sounds that
+    `ipa.inlined` has put into the text come out as they are.
 
     Raises:
         EngineError: espeak-ng has no such voice, or cannot read the text.
         Unavailable: piper-tts is not installed here.
     """
+    return Pronunciation(tuple(ipa.spliced(text, functools.partial(_symbols, voice))))
+
+
+def _symbols(voice: str, text: str) -> list[str]:
     try:
         with _one_at_a_time:
             # `[[...]]` would be read as phonemes; in a book it is text like any other.
@@ -42,7 +47,7 @@ def symbols(text: str, voice: str) -> Pronunciation:
     joined: list[str] = []
     for sentence in filter(None, sentences):
         joined += [" ", *sentence] if joined else sentence
-    return Pronunciation(tuple(joined))
+    return joined
 
 
 @functools.cache

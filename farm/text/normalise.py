@@ -22,10 +22,12 @@ _PLAIN_MARKS = r"\s,;:!?'’‘“”\"—–…\-()"
 _ENGLISH_PLAIN = re.compile(
     rf"(?:[^\W\d_]|[{_PLAIN_MARKS}]|(?<=[a-z][a-z])\.(?=[”’\"')]*\s))+(?:\.[”’\"')]*)?"
 )
+#: Soft hyphens, joiners, byte order marks: nobody sees them within a word.
+INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 #: `_word_`, `**word**`, rows of stars, and characters that nobody sees.
 _UNSPOKEN = re.compile(
     r"(?<!\w)[*_]+(?=\w)|(?<=[\w.,;:!?…])[*_]+(?!\w)"
-    r"|(?:(?<=\s)|^)[*_~#=•](?:\s?[*_~#=•])+(?=\s|$)|[\u00ad\u200b\u2060\ufeff]"
+    rf"|(?:(?<=\s)|^)[*_~#=•](?:\s?[*_~#=•])+(?=\s|$)|[{INVISIBLE}]"
 )
 _DIGITS = re.compile(r"\d+")
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from farm.jobs import Block, Prosody
+from farm.jobs import Block, Phones, Prosody
 from farm.text.cutting import sentence_spans
 
 Ends = Literal["clause", "sentence", "paragraph"]
@@ -38,18 +38,21 @@ class _Run:
     """Characters of the source before it."""
     parts: list[str] = field(default_factory=list)
     anchors: list[tuple[int, int]] = field(default_factory=list)
+    phones: list[Phones] = field(default_factory=list)
     length: int = 0
     source: int = 0
     spoken: bool = False
 
-    def add(self, text: str, source: int) -> None:
-        """Append a text that stands for so many characters of the source."""
+    def add(self, text: str, source: int, ipa: str = "") -> None:
+        """Append a text that stands for so many characters of the source, perhaps its sounds."""
+        if ipa:
+            self.phones.append(Phones(self.length, self.length + len(text), ipa))
         if source != len(text):
             self._anchor()
         self.parts.append(_SPACE.sub(" ", text))
         self.length += len(text)
         self.source += source
-        self.spoken = self.spoken or any(character.isalnum() for character in text)
+        self.spoken = self.spoken or bool(ipa) or any(each.isalnum() for each in text)
         if source != len(text):
             self._anchor()
 
@@ -57,6 +60,8 @@ class _Run:
         """Append another run, in this one's style."""
         self.parts += other.parts
         self.anchors += [(self.length + at, self.source + of) for at, of in other.anchors]
+        for start, end, ipa in other.phones:
+            self.phones.append(Phones(self.length + start, self.length + end, ipa))
         self.length += other.length
         self.source += other.source
         self.spoken = self.spoken or other.spoken
@@ -89,22 +94,23 @@ class Blocks:
         self._usual = usual
         self._runs: list[_Run] = []
 
-    def add(self, text: str, style: Style, source: int | None = None) -> None:
+    def add(self, text: str, style: Style, source: int | None = None, ipa: str = "") -> None:
         """Append a text, which stands for so many characters of the source; None: its own.
 
         Nothing may stand for something: that is not spoken, and counts for where others are.
+        With `ipa` these are its sounds.
         """
         if source is None and self._runs and (marks := _LEADING.match(text)):
             self._append(marks[0], self._runs[-1].style, None)
             text = text[marks.end() :]
-        self._append(text, style, source)
+        self._append(text, style, source, ipa)
 
-    def _append(self, text: str, style: Style, source: int | None) -> None:
+    def _append(self, text: str, style: Style, source: int | None, ipa: str = "") -> None:
         length = len(text) if source is None else source
         if text:
             if not self._runs or self._runs[-1].style != style:
                 self._runs.append(_Run(style, self.position))
-            self._runs[-1].add(text, length)
+            self._runs[-1].add(text, length, ipa)
         elif self._runs and length:
             self._runs[-1].add("", length)
         self.position += length
@@ -160,6 +166,7 @@ class Blocks:
             ends="sentence" if stopped else "clause" if clause else "",
             whole=style.whole,
             anchors=tuple(run.anchors),
+            phones=tuple(run.phones),
         )
 
 

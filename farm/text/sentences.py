@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from farm.text.cutting import Boundary, clause_spans, halves, sentence_spans
-from farm.text.normalise import normalise
+from farm.jobs import Phones
+from farm.text.cutting import Boundary, Span, clause_spans, halves, sentence_spans
+from farm.text.readings import Reading, Spoken, spoken
 
 #: Categories of characters that mean something without being a letter or a digit.
 _SIGNS = frozenset({"Mc", "Me", "Mn", "Sc", "Sm", "So", "Co", "Cn", "Cs"})
@@ -32,12 +35,22 @@ class Sentence:
     """`clause`: the sentence goes on in the next piece."""
     lost: str = ""
     """What in its span has no words but is no ornament either: the first that is not spoken."""
+    phones: tuple[Phones, ...] = ()
+    """Sounds of parts of what is spoken."""
 
 
-def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False) -> list[Sentence]:
+def sentences(
+    text: str,
+    language: str,
+    limit: int = 400,
+    *,
+    whole: bool = False,
+    readings: Sequence[Reading] = (),
+) -> list[Sentence]:
     """Cut a paragraph in sentences of at most `limit` spoken characters; nothing is cut away.
 
-    A `whole` paragraph is one sentence, whatever marks stand in it.
+    A `whole` paragraph is one sentence, whatever marks stand in it. Of `readings`, stretches in
+    order and apart from each other that are read otherwise, none is cut by the end of a sentence.
 
     The spans tile the paragraph in order; between two of them is nothing but white space. The
     source is cut first, then each sentence is normalised, and cut again where its spoken form is
@@ -51,49 +64,77 @@ def sentences(text: str, language: str, limit: int = 400, *, whole: bool = False
     """
     if limit < LEAST_LIMIT:
         raise ValueError(f"limit {limit!r} is too small: {LEAST_LIMIT} characters at least")
+    source = _Source(text, language, limit, readings)
     pieces: list[Sentence] = []
     primary = language.lower().replace("_", "-").split("-")[0]
-    for start, end in [(0, len(text))] if whole else sentence_spans(text, primary):
-        for first, last, boundary in clause_spans(text, start, end, limit):
-            pieces.extend(_pieces(text, first, last, boundary, language, limit))
+    tiles: Iterable[tuple[int, int]] = [(0, len(text))] if whole else sentence_spans(text, primary)
+    for start, end, _ in source.unbroken((first, last, "sentence") for first, last in tiles):
+        for span in source.unbroken(clause_spans(text, start, end, limit)):
+            pieces.extend(source.pieces(*span))
     return _join_silent(pieces, text)
 
 
-def _pieces(
-    text: str, start: int, end: int, boundary: Boundary, language: str, limit: int
-) -> Iterator[Sentence]:
-    source = text[start:end]
-    start += len(source) - len(source.lstrip())
-    end -= len(source) - len(source.rstrip())
-    if start >= end:
-        return
-    spoken = _spoken(text[start:end], language)
-    if len(spoken) <= limit:
-        yield Sentence(spoken, start, end, boundary)
-    elif cut := halves(text, start, end):
-        yield from _pieces(text, start, cut[0], cut[1], language, limit)
-        yield from _pieces(text, cut[0], end, boundary, language, limit)
-    else:
-        yield from _share(spoken, Sentence(spoken, start, end, boundary), limit)
+@dataclass(frozen=True)
+class _Source:
+    """A paragraph that is being cut."""
+
+    text: str
+    language: str
+    limit: int
+    readings: Sequence[Reading]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """Where each reading begins."""
+        return [each.start for each in self.readings]
+
+    def unbroken(self, spans: Iterable[Span]) -> Iterator[Span]:
+        """Join spans between which something stands that is read as one, while they are short."""
+        begun = None
+        for start, end, boundary in spans:
+            begun = start if begun is None else begun
+            before = bisect_left(self.starts, end) - 1
+            whole = before < 0 or self.readings[before].end <= end
+            if whole or end - begun > self.limit:
+                yield begun, end, boundary
+                begun = None
+
+    def pieces(self, start: int, end: int, boundary: Boundary) -> Iterator[Sentence]:
+        """Yield what is spoken of a stretch, within the limit."""
+        source = self.text[start:end]
+        start += len(source) - len(source.lstrip())
+        end -= len(source) - len(source.rstrip())
+        if start >= end:
+            return
+        read = self._spoken(start, end)
+        if len(read.text) <= self.limit:
+            yield Sentence(read.text, start, end, boundary, phones=read.phones)
+        elif cut := halves(self.text, start, end):
+            yield from self.pieces(start, cut[0], cut[1])
+            yield from self.pieces(cut[0], end, boundary)
+        else:
+            yield from _share(read, Sentence("", start, end, boundary), self.limit)
+
+    def _spoken(self, start: int, end: int) -> Spoken:
+        first, last = (bisect_left(self.starts, at) for at in (start, end))
+        held = [
+            Reading(each.start - start, each.end - start, each.alias, each.ipa)
+            for each in self.readings[first:last]
+            if each.end <= end
+        ]
+        return spoken(self.text[start:end], self.language, held)
 
 
-def _share(spoken: str, whole: Sentence, limit: int) -> Iterator[Sentence]:
+def _share(read: Spoken, whole: Sentence, limit: int) -> Iterator[Sentence]:
     """Cut one word's long spoken form; the pieces share its span in equal parts."""
-    spans = list(clause_spans(spoken, 0, len(spoken), limit))
+    spans = list(clause_spans(read.text, 0, len(read.text), limit))
     length = whole.end - whole.start
     for index, (first, last, boundary) in enumerate(spans):
         start = whole.start + length * index // len(spans)
         end = whole.start + length * (index + 1) // len(spans)
-        final = index == len(spans) - 1
-        yield Sentence(
-            spoken[first:last].strip(), start, end, whole.boundary if final else boundary
-        )
-
-
-def _spoken(source: str, language: str) -> str:
-    if not any(character.isalnum() for character in source):
-        return ""
-    return normalise(source, language)
+        part = read.part(first, last)
+        usual = whole.boundary if index == len(spans) - 1 else boundary
+        yield Sentence(part.text, start, end, usual, phones=part.phones)
 
 
 def _join_silent(pieces: list[Sentence], text: str) -> list[Sentence]:

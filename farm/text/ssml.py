@@ -6,7 +6,6 @@ gives it: with the text of `desc` and `metadata`, without comments, entities and
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,9 @@ from lxml import etree
 
 from farm.errors import InvalidInput, UnknownVoice
 from farm.jobs import Block, Prosody
+from farm.phonemes import ipa
 from farm.text import say_as
+from farm.text.markup import LANG, LANGUAGE, PROLOG, Kind, text_of
 from farm.text.prosody_values import changed, emphasised, pause
 from farm.text.runs import Blocks, Style
 
@@ -29,18 +30,8 @@ MOST_WARNINGS = 50
 
 SPEECH = "http://www.w3.org/2001/10/synthesis"
 AZURE = "http://www.w3.org/2001/mstts"
-_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*")
 _NAME = 40
-#: The prolog's comments and instructions; what they are followed by.
-_PROLOG = r"\A(?>\s+|<!--(?:(?!-->).)*+-->|<\?(?:(?!\?>).)*+\?>)*+"
-_DOCTYPE = re.compile(_PROLOG + r"<!DOCTYPE", re.S)
-_ROOT = re.compile(_PROLOG + r"<(?:[\w.-]{1,40}:)?speak(?=[\s/>])", re.S)
-_DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]*\?>")
-_ENCODING = re.compile(rb"\A\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']")
-_ENCODINGS = ("utf-8", "ascii", "iso8859-1", "cp1252", "gb18030", "gbk", "gb2312")
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"),
-          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+_ROOT = re.compile(PROLOG + r"<(?:[\w.-]{1,40}:)?speak(?=[\s/>])", re.S)
 
 
 @dataclass(frozen=True)
@@ -92,51 +83,10 @@ def read(data: str | bytes, setting: Setting | None = None) -> Document:
 
 def parse(data: str | bytes) -> etree._Element:
     """Parse a document within its bounds; return its root."""
-    if len(data) > LARGEST:
-        raise InvalidInput(f"the SSML has {len(data)} bytes; the farm reads {LARGEST}: cut it")
-    text = data if isinstance(data, str) else _decoded(data)
-    if _DOCTYPE.match(text):
-        raise InvalidInput("the SSML has a document type declaration (DTD); take it out")
-    if text.count("<") > MOST_TAGS:
-        raise InvalidInput(f"the SSML has {text.count('<')} tags; the farm reads {MOST_TAGS}")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False,
-        remove_comments=True, remove_pis=True, encoding="utf-8",
-    )  # fmt: skip
-    try:
-        root = etree.fromstring(_DECLARATION.sub(_blank, text).encode(), parser)
-    except UnicodeEncodeError as error:
-        raise InvalidInput("the SSML holds half a character (a lone surrogate)") from error
-    except (etree.XMLSyntaxError, ValueError) as error:
-        why = " ".join(str(getattr(error, "msg", error)).split())[:200]
-        raise InvalidInput(f"the SSML is not well-formed XML: {why}") from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise InvalidInput("the SSML has a document type declaration (DTD); take it out")
+    root = Kind("SSML", LARGEST, MOST_TAGS).parse(data)
     if _tag(root) != "speak":
         raise InvalidInput(f"the root of SSML is 'speak', not {_tag(root)[:_NAME]!r}")
     return root
-
-
-def _blank(found: re.Match[str]) -> str:
-    """Keep the lines of what is taken out, so that errors name the right ones."""
-    return "\n" * found[0].count("\n")
-
-
-def _decoded(data: bytes) -> str:
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
-    if not encoding:
-        found = _ENCODING.match(data[:200])
-        said = found[1].decode() if found else "utf-8"
-        try:
-            encoding = codecs.lookup(said).name
-        except LookupError:
-            encoding = said
-        if encoding not in _ENCODINGS:
-            raise InvalidInput(f"the SSML is in {said!r}; choose one of {', '.join(_ENCODINGS)}")
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"the SSML is not {encoding} (byte {error.start})") from error
 
 
 def _tag(element: etree._Element) -> str:
@@ -146,10 +96,6 @@ def _tag(element: etree._Element) -> str:
         return name.localname
     prefix = "mstts" if name.namespace == AZURE else element.prefix or "?"
     return f"{prefix}:{name.localname}"
-
-
-def _text(element: etree._Element) -> str:
-    return "".join(map(str, element.itertext()))
 
 
 @dataclass
@@ -211,12 +157,12 @@ class _Reader:
 
     def _tongue(self, element: etree._Element, style: Style) -> Style:
         """The style of an element, by its `xml:lang`."""
-        language = element.get(_LANG)
+        language = element.get(LANG)
         if language is None:
             return style
         if not language.strip():
             return replace(style, language=self.setting.language)
-        if not _LANGUAGE.fullmatch(language.strip()):
+        if not LANGUAGE.fullmatch(language.strip()):
             self.warn(element, f"xml:lang={language[:_NAME]!r} is no language: left as it is")
             return style
         return replace(style, language=language.strip())
@@ -235,7 +181,7 @@ class _Reader:
         self._inside(element, style, depth)
 
     def _silent(self, element: etree._Element, style: Style, _: int) -> None:
-        self.blocks.add("", style, len(_text(element)))
+        self.blocks.add("", style, len(text_of(element)))
 
     def _voice(self, element: etree._Element, style: Style, depth: int) -> None:
         for name in ("gender", "age", "variant", "languages", "required", "effect"):
@@ -247,7 +193,7 @@ class _Reader:
             if chosen != style.voice:
                 prosody = replace(prosody, speaker="")
             own = (self.setting.voices or {}).get(chosen, "")
-            language = style.language if element.get(_LANG) is not None else own
+            language = style.language if element.get(LANG) is not None else own
             style = replace(style, voice=chosen, prosody=prosody, language=language)
         else:
             self.warn(element, "a voice without a name: the voice stays the same")
@@ -301,11 +247,11 @@ class _Reader:
             self._inside(element, style, depth)
             return
         if not alias.strip():
-            self.warn(element, f"an empty alias: {_text(element)[:_NAME]!r} is not spoken")
-        self.blocks.add(alias, style, len(_text(element)))
+            self.warn(element, f"an empty alias: {text_of(element)[:_NAME]!r} is not spoken")
+        self.blocks.add(alias, style, len(text_of(element)))
 
     def _say_as(self, element: etree._Element, style: Style, depth: int) -> None:
-        kind, text = element.get("interpret-as") or "", _text(element)
+        kind, text = element.get("interpret-as") or "", text_of(element)
         form = element.get("format") or ""
         language = style.language or self.setting.language
         written = None if len(element) else say_as.write(text, kind, form, language)
@@ -322,12 +268,27 @@ class _Reader:
             self.blocks.add(written, style, len(text))
 
     def _phoneme(self, element: etree._Element, style: Style, depth: int) -> None:
-        self.warn(element, "phoneme is not honoured: its text is spoken as the voice reads it")
-        self._inside(element, style, depth)
+        alphabet, text = element.get("alphabet") or "ipa", text_of(element)
+        try:
+            if alphabet != "ipa":
+                raise InvalidInput(f"alphabet {alphabet[:_NAME]!r} is not known, only 'ipa'")
+            sounds = ipa.read(element.get("ph") or "")
+        except InvalidInput as error:
+            self.warn(element, f"phoneme: {error}; its text is read like any other")
+            self._inside(element, style, depth)
+            return
+        word = text.strip()
+        if not word:  # then nothing but the sounds can be shown for them
+            self.blocks.add(sounds, style, len(text), sounds)
+            return
+        before, _, after = text.partition(word)
+        self.blocks.add(before, style)
+        self.blocks.add(word, style, len(word), sounds)
+        self.blocks.add(after, style)
 
     def _audio(self, element: etree._Element, style: Style, depth: int) -> None:
         source = (element.get("src") or "")[:_NAME]
-        spoken = "its text is spoken instead" if _text(element).strip() else "nothing is heard"
+        spoken = "its text is spoken instead" if text_of(element).strip() else "nothing is heard"
         self.warn(element, f"audio {source!r} is not played: {spoken}")
         self._inside(element, style, depth)
 

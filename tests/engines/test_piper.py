@@ -17,7 +17,7 @@ from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from farm.engines.piper import Piper
 from farm.engines.piper_whole import timed
 from farm.errors import EngineError, OutOfMemory, Unavailable
-from farm.jobs import Prosody, Segment
+from farm.jobs import Phones, Prosody, Segment
 from tests.engines.tiny_piper import FRAMES, HOP, make_config, make_voice
 from tests.exports import copy
 
@@ -70,6 +70,27 @@ def test_sentences_that_espeak_sees_in_one_segment_are_spoken_as_one(piper: Pipe
 
 def test_brackets_are_text_not_phonemes(piper: Piper) -> None:
     assert symbols(piper, "The [[more]] here") == symbols(piper, "The [more] here")
+
+
+def pronounced(engine: Piper, text: str, *phones: Phones) -> Any:
+    return engine.speak([Segment("d" * 64, text, "tiny", phones=phones)])[0]
+
+
+def test_given_phonemes_are_spoken_exactly_within_their_sentence(piper: Piper) -> None:
+    assert piper.reads_ipa
+    audio = pronounced(piper, "I gave it to Siobhan.", Phones(13, 20, "ʃɪˈvɔːn"))
+    spoken = "".join(timing.symbol for timing in audio.timings)
+    assert spoken == symbols(piper, "I gave it to her.").replace("hɜː", "ʃɪˈvɔːn")
+    assert audio.warnings == ()
+    lacking = pronounced(piper, "X.", Phones(0, 1, "ɛ˥"))
+    assert lacking.warnings == ("the voice lacks '˥'",)
+
+
+def test_a_voice_of_letters_reads_no_phonemes(tmp_path: Path) -> None:
+    piper = load(tmp_path, config={"phoneme_type": "text"})
+    assert not piper.reads_ipa
+    spoken = pronounced(piper, "fox", Phones(0, 3, "a"))
+    assert "".join(timing.symbol for timing in spoken.timings) == "^fox$"
 
 
 def test_phonemes_that_the_voice_lacks_are_warned_of_each_once(

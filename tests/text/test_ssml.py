@@ -29,7 +29,10 @@ ENDS = {"clause": ",", "sentence": ".", "": "¶"}
 
 def shown(block: Block) -> str:
     """A block as the table writes it: its words, voice, language, prosody, and what ends it."""
-    words = [*block.text.split()]
+    text = block.text
+    for start, end, ipa in reversed(block.phones):
+        text = f"{text[:start]}{text[start:end]}{{{ipa}}} {text[end:]}"
+    words = [*text.split()]
     words += [f"@{block.voice}"] * bool(block.voice) + [f":{block.language}"] * bool(block.language)
     if how := block.prosody:
         words += [f"x{how.speed:g}"] * (how.speed != 1)

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from farm.engines.dialects.base import Tokens, framed, spaced
 from farm.errors import EngineError
@@ -56,6 +56,7 @@ class Characters:
     """The id before, between and after all others; None: there is none."""
     edges: tuple[int, ...] = ()
     """Ids of begin and end; empty: there are none."""
+    reads_ipa: ClassVar[bool] = False
 
     def spell(self, text: str, language: str) -> Tokens:
         """Spell a text in a language of the model, `en` or `fr-fr`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from farm.engines.dialects import piper
 from farm.engines.dialects.base import Tokens
@@ -19,6 +19,7 @@ class Phonemes:
     """espeak-ng's name of a language, `en-us`."""
     ids: Mapping[str, tuple[int, ...]]
     """Phoneme (a code point) to its ids."""
+    reads_ipa: ClassVar[bool] = True
 
     def spell(self, text: str, language: str) -> Tokens:  # noqa: ARG002
         """Spell a text; see `Characters.spell`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,14 @@ from farm.engines.dialects import languages
 from farm.engines.dialects.base import Tokens, timings
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
+from farm.phonemes import ipa
 
 
 class Speller(Protocol):
     """What turns a text into a voice's ids."""
+
+    reads_ipa: ClassVar[bool]
+    """Whether sounds may be put into the text, as `farm.phonemes.ipa` does."""
 
     def spell(self, text: str, language: str) -> Tokens:
         """Spell a text in a language of the voice, or raise `EngineError`."""
@@ -96,9 +100,10 @@ class Script:
         scales = self.scales.at(segment.prosody, self.voice.engine)
         asked = segment.language or self.voice.language
         language = languages.choose(asked, self.languages, f"voice {self.voice.id!r}")
+        text = ipa.inlined(segment.text, segment.phones if self.speller.reads_ipa else ())
         return Line(
             segment,
-            self.speller.spell(segment.text, language),
+            self.speller.spell(text, language),
             self.languages[language],
             self.speakers.find(segment.prosody.speaker),
             scales,

@@ -43,6 +43,8 @@ class Dialect:
     """As the model names them; the first is its default."""
     language_ids: bool = False
     """Whether the model takes the place of a language in `languages` as an input."""
+    reads_ipa: bool = False
+    """Whether its symbols are espeak-ng's phonemes, so that sounds may be put into a text."""
     speakers: Mapping[str, int] = field(default_factory=dict)
     """By name, or by number where they have none; empty: a single voice."""
     noise: float = 0.667

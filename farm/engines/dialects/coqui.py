@@ -41,6 +41,7 @@ def read(files: Files) -> Dialect:
         tokenise=_tokeniser(files.what, config),
         languages=languages,
         language_ids="langid" in files.inputs,
+        reads_ipa=bool(config.get("use_phonemes")),
         speakers=_speakers(files, arguments) if "sid" in files.inputs else {},
         noise=float(arguments.get("inference_noise_scale", 0.667)),
         length=float(arguments.get("length_scale", 1)),

@@ -33,6 +33,7 @@ def read(files: Files) -> Dialect:
         sample_rate=int(config.get("sampling_rate", 0)),
         tokenise=lambda text, _: tokeniser(text),
         languages=(language,) if language else (),
+        reads_ipa=tokeniser.phonemize,
         noise=float(config.get("noise_scale", 0.667)),
         length=1 / float(config.get("speaking_rate", 1)),
         noise_w=float(config.get("noise_scale_duration", 0.8)),

@@ -37,6 +37,7 @@ def read(files: Files) -> Dialect:
         sample_rate=int(config.get("audio", {}).get("sample_rate", 0)),
         tokenise=lambda text, _: tokens(text, voice if kind == "espeak" else "", table),
         languages=(config.get("language", {}).get("code") or voice,),
+        reads_ipa=kind == "espeak",
         speakers=config.get("speaker_id_map") or (numbered(count) if count > 1 else {}),
         noise=float(scales.get("noise_scale", 0.667)),
         length=float(scales.get("length_scale", 1)),

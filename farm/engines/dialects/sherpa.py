@@ -21,6 +21,9 @@ MARKS = ("sample_rate", "n_speakers")
 
 _SPEAKER_INPUTS = {"sid", "speaker"}
 
+#: Exporters whose voices espeak-ng phonemises for, as the metadata's comment names them.
+_PHONEMISED = ("piper", "coqui", "icefall")
+
 
 def read(files: Files) -> Dialect:
     """Read a voice in sherpa-onnx's form, or raise `EngineError`."""
@@ -30,14 +33,14 @@ def read(files: Files) -> Dialect:
         sample_rate=_number(files, "sample_rate"),
         tokenise=_tokeniser(files),
         languages=tuple(each.strip() for each in spoken.split("+") if each.strip()),
+        reads_ipa=_by_espeak(files),
         speakers=_speakers(files) if _SPEAKER_INPUTS & set(files.inputs) else {},
     )
 
 
 def _tokeniser(files: Files) -> Callable[[str, str], Tokens]:
-    says, comment = files.metadata, files.metadata.get("comment", "")
-    known = tables.tokens(files)
-    if "melo" in comment:
+    says, known = files.metadata, tables.tokens(files)
+    if "melo" in says.get("comment", ""):
         raise EngineError(f"{files.what} is a MeloTTS voice, which wants tones: not supported")
     if says.get("frontend") == "characters":
         return _each(frontends.characters(known, _numbers(files)))
@@ -45,13 +48,20 @@ def _tokeniser(files: Files) -> Callable[[str, str], Tokens]:
     if _number(files, "jieba") or _number(files, "has_g2pw"):
         lexicon = tables.lexicon(files, frontends.aliased(known))
         return _each(frontends.phrases(known, lexicon, bool(_number(files, "has_g2pw"))), blank)
-    named = any(name in comment for name in ("piper", "coqui", "icefall"))
-    if named and "lexicon" not in files.roles:
+    if _by_espeak(files):
         return _espeak(files, known)
     lexicon = tables.lexicon(files, known)
     marks = frozenset(says.get("punctuation", "").split(" "))
     kind = frontends.mandarin if says.get("language", "").lower() == "chinese" else frontends.words
     return _each(kind(known, lexicon, marks), blank)
+
+
+def _by_espeak(files: Files) -> bool:
+    """Whether espeak-ng phonemises for a voice."""
+    numbers = any(_number(files, name) for name in ("jieba", "has_g2pw"))
+    spelled = files.metadata.get("frontend") == "characters" or "lexicon" in files.roles
+    named = any(name in files.metadata.get("comment", "") for name in _PHONEMISED)
+    return named and not (numbers or spelled)
 
 
 def _espeak(files: Files, known: Mapping[str, int]) -> Callable[[str, str], Tokens]:
