@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from farm import keys, planning
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
-from farm.errors import InvalidInput, JobError
+from farm.errors import Damaged, InvalidInput, JobError
 from farm.jobs import About, Block, Head, Item, Spec, Voice, to_json
 from farm.storage import Store, scratch
 from farm.text import Lexicons, documents, lexicon, lines, ssml
@@ -53,9 +53,19 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
 
 
 def lexicons(store: Store, spec: Spec) -> Lexicons:
-    """Return the lexicons that a job was accepted with."""
-    held = [store.get(keys.job(spec.id, "input", name)) for name in spec.lexicons]
-    return Lexicons([lexicon.read(data) for data in held])
+    """Return the lexicons that a job was accepted with.
+
+    Raises:
+        Damaged: one of them is not what it was.
+    """
+    return Lexicons([_lexicon(store, keys.job(spec.id, "input", name)) for name in spec.lexicons])
+
+
+def _lexicon(store: Store, key: str) -> lexicon.Lexicon:
+    data = store.get(key)
+    if not key.endswith(lexicon.named(data)):
+        raise Damaged(key, "its name is the digest of something else")
+    return lexicon.read(data)
 
 
 def _tongues(spec: Spec) -> set[str]:

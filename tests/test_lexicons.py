@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from farm import editing, keys, lifecycle, revising
+from farm import editing, keys, lifecycle, reading, revising
 from farm.assembly import read_marks
 from farm.engines import Engine
-from farm.errors import InvalidInput
+from farm.errors import Damaged, InvalidInput
 from farm.jobs import Edit, Output, Phones, Segment
 from farm.synthesis import UNREAD
 from farm.text import lexicon
@@ -177,6 +177,17 @@ def test_a_retake_keeps_the_phonemes(farm: Running) -> None:
     before, after = farm.planned()[0], farm.planned(revision=2)[0]
     assert after.phones == before.phones
     assert after.digest != before.digest
+
+
+def test_a_lexicon_that_is_not_what_it_was_is_damage_and_no_fault_of_the_caller(
+    farm: Running,
+) -> None:
+    done(farm, aliases(Siobhan="Shivawn"))
+    spec = farm.farm.spec("j")
+    assert reading.lexicons(farm.farm.store, spec).held[0].language == "en"
+    farm.farm.store.put(keys.job("j", "input", spec.lexicons[0]), aliases(Siobhan="x").encode())
+    with pytest.raises(Damaged, match=spec.lexicons[0]):
+        reading.lexicons(farm.farm.store, spec)
 
 
 def test_a_removed_job_leaves_no_lexicon(farm: Running) -> None:

@@ -44,6 +44,9 @@ SERVICES = [
 
 #: What each command leaves in its folder.
 MADE = {
+    "farm say 'Siobhan Nguyen wrote to St. John Rivers.' --lexicon names.pls -o names.wav": [
+        "names.wav"
+    ],
     "farm say 'Dr. Lee owes me $12.50 since 3 May 1897.' -o hello.wav": ["hello.wav"],
     "farm book my-book.epub -o my-book.m4b": ["my-book.m4b"],
     "farm book my-book.epub -o my-book-readalong.epub": ["my-book-readalong.epub"],
@@ -80,6 +83,7 @@ def reader(tmp_path: Path) -> Iterator[Home]:
         made.environment["PATH"] = os.pathsep.join([bin_, os.environ["PATH"]])
         (tmp_path / "lines.jsonl").write_text(blocks("json")[0], encoding="utf-8")
         write_book(tmp_path / "my-book.epub")
+        shutil.copy(ROOT / "configs/lexicons/names.pls", tmp_path)
         write_voice(tmp_path / "en_US-someone-medium.onnx")
         yield made
 

@@ -47,22 +47,16 @@ def wish(held: Service, owner: str, options: Options, name: str) -> Wish:
 def _lexicon(held: Service, owner: str, given: str) -> bytes:
     """Return a lexicon that came with a request, or that is in the store."""
     if given.lstrip("\ufeff \t\r\n").startswith("<"):
-        return _encoded("lexicons", given)
-    key = stored(owner, given[:MOST_KEY])
+        return given.encode()
+    name = given[:MOST_KEY]
     try:
+        key = stored(owner, name)
         size = held.farm.store.size(key)
         if size > lexicon.LARGEST:
-            raise InvalidInput(f"lexicons: {given!r} has {size} bytes; {lexicon.LARGEST} at most")
+            raise InvalidInput(f"lexicons: {name!r} has {size} bytes; {lexicon.LARGEST} at most")
         return held.farm.store.get(key)
     except NotFound as error:
-        raise NotFound(f"lexicons: no file {given[:MOST_KEY]!r}") from error
-
-
-def _encoded(field: str, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"{field}: a lone surrogate at character {error.start}") from error
+        raise NotFound(f"lexicons: no file {name!r}, and it is no PLS document") from error
 
 
 @contextmanager
@@ -88,7 +82,10 @@ def of_request(held: Service, owner: str, body: NewJob) -> Iterator[tuple[bytes 
         return
     text = body.text or ""
     suffix = ".ssml" if is_ssml(text) else ".md" if body.kind == "book" else ".txt"
-    yield _encoded("text", text), body.name or f"text{suffix}"
+    try:
+        yield text.encode(), body.name or f"text{suffix}"
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"text: a lone surrogate at character {error.start}") from error
 
 
 def stored(owner: str, name: str) -> str:

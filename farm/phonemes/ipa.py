@@ -22,7 +22,7 @@ _CLASSES = ("Ll", "Lm", "Lo", "Lu", "Mn", "Sk", "Nd", "Zs")
 _BEGIN, _END = "\ufdd0", "\ufdd1"
 _OURS = str.maketrans({_BEGIN: " ", _END: " "})
 _INLINED = re.compile(f"{_BEGIN}([^{_END}]*){_END}")
-#: A word that no language has, and that espeak-ng reads alike wherever it stands (tried in 45
+#: A word that no language has, and that espeak-ng reads alike wherever it stands (tried in 43
 #: languages; where it does not, the parts of the text are phonemised one by one).
 _CARRIER = "mumavuzo"
 _STRESS = frozenset("ˈˌ")

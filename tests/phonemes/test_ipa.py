@@ -19,14 +19,12 @@ def said(text: str, voice: str = "en-us") -> str:
 
 
 def inlined(text: str) -> str:
-    words, sounds = "", []
-    for number, part in enumerate(_GIVEN.split(text)):
-        if number % 3 == 2:
-            sounds[-1] += (ipa.read(part),)
-        else:
-            sounds += [(len(words), len(words) + len(part))] if number % 3 else []
-            words += part
-    return ipa.inlined(words, sounds)
+    words, at, sounds = "", 0, list[tuple[int, int, str]]()
+    for found in _GIVEN.finditer(text):
+        words += text[at : found.start()]
+        sounds.append((len(words), len(words) + len(found[1]), ipa.read(found[2])))
+        words, at = words + found[1], found.end()
+    return ipa.inlined(words + text[at:], sounds)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ ENDS = {"clause": ",", "sentence": ".", "": "¶"}
 def shown(block: Block) -> str:
     """A block as the table writes it: its words, voice, language, prosody, and what ends it."""
     text = block.text
-    for start, end, ipa in reversed(block.phones):
-        text = f"{text[:start]}{text[start:end]}{{{ipa}}} {text[end:]}"
+    for at, after, ipa in reversed(block.phones):
+        text = f"{text[:at]}{text[at:after]}{{{ipa}}} {text[after:]}"
     words = [*text.split()]
     words += [f"@{block.voice}"] * bool(block.voice) + [f":{block.language}"] * bool(block.language)
     if how := block.prosody:
