@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from farm import editing, keys, lifecycle, reading, revising
+from farm import editing, keys, lifecycle, planning, reading, revising
 from farm.assembly import read_marks
 from farm.engines import Engine
 from farm.errors import Damaged, InvalidInput
-from farm.jobs import Edit, Output, Phones, Segment
+from farm.jobs import Block, Edit, Item, Output, Phones, Segment
 from farm.synthesis import UNREAD
 from farm.text import lexicon
 from tests.running import Running, running, tone
@@ -129,6 +129,21 @@ def test_ssml_says_how_a_word_sounds_before_a_lexicon_does(farm: Running) -> Non
     (segment,) = farm.planned()
     assert segment.text == "Say Siobhan, not Siobhan or Thomas."
     assert segment.phones == ((4, 11, "ʃoːn"), (17, 24, SIOBHAN))
+
+
+def test_a_paragraph_of_several_pages_keeps_its_sounds() -> None:
+    text = "A word or two. " * 4_000 + "Siobhan."
+    block = Block(text, start=7, phones=(Phones(15, 16, "eɪ"), Phones(60_000, 60_007, SIOBHAN)))
+    blocks = [
+        each
+        for page in planning.pages([Item(0, "a", blocks=(block,))])
+        for passage in page
+        for each in passage.item.blocks
+    ]
+    assert len(blocks) > 1
+    found = [(each.in_source(at), each.text[at:end], ipa) for each in blocks
+             for at, end, ipa in each.phones]  # fmt: skip
+    assert found == [(22, "A", "eɪ"), (60_007, "Siobhan", SIOBHAN)]
 
 
 def test_a_lexicon_in_no_language_of_the_job_is_a_warning_of_its_first_item(farm: Running) -> None:
