@@ -18,6 +18,8 @@ from farm.control import LOCK_S, Control
 from farm.errors import LedgerUnavailable
 from farm.jobs import Output, Prosody, State
 from farm.ledger import Ledger, Ref
+from farm.storage.local import LocalStore
+from tests.homes import until
 from tests.running import RATE, Running, quiet, running
 
 BOOK = Path(__file__).parent.parent / "farm" / "data" / "sample" / "late-letters.epub"
@@ -211,6 +213,51 @@ def test_two_control_processes_and_two_workers_bring_many_jobs_to_their_end_once
     assert farm.performed() + other.performed() == dict.fromkeys(
         ("read", "page", "chunk", "items", "package"), 4
     )
+
+
+class Silent(LocalStore):
+    """A store that does not answer whoever asks it what is unfinished, until it is told to."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.answers = threading.Event(), threading.Event()
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        if prefix == keys.OPEN:
+            self.asked.set()
+            assert self.answers.wait(60)
+        return super().list(prefix, after=after)
+
+
+def test_a_store_that_does_not_answer_holds_up_no_claim_that_ran_out(
+    redis_url: str, tmp_path: Path
+) -> None:
+    store, over = Silent(tmp_path / "store"), threading.Event()
+    with running(redis_url, tmp_path, store) as farm:
+        farm.submit(TEXT)
+        dead = farm.until("chunk")
+        assert farm.farm.ledger.claim(dead, "died").verdict == "go"
+        farm.queue.clear()
+        thread = threading.Thread(target=farm.control.run, args=(over,))
+        with quiet():
+            thread.start()
+            try:
+                assert store.asked.wait(30)
+                farm.hurry()
+                until(lambda: [ref for ref, _ in farm.queue] == [dead], 30)
+            finally:
+                over.set()
+                store.answers.set()
+                thread.join()
+
+
+def test_what_fails_for_no_reason_of_the_worlds_ends_the_control_process(farm: Running) -> None:
+    def fail(prefix: str, *, after: str = "") -> Iterator[str]:
+        raise RuntimeError(f"a bug in listing {prefix!r} after {after!r}")
+
+    farm.farm.store.list = fail  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="a bug"):
+        farm.control.run(threading.Event())
 
 
 def test_a_cancelled_job_is_not_sent_again(farm: Running) -> None:

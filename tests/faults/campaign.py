@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import notes
-from tests.faults.checker import Objects, Verdict, check
+from tests.faults.checker import Objects, Verdict, check, unfinished
 from tests.faults.rig import Rig, Size, rig, waiting
 from tests.faults.schedule import Fault
 from tests.faults.striking import Striker, Struck
@@ -106,7 +106,7 @@ def finished(farm: Rig, owner: str, accepted: Sequence[dict[str, Any]]) -> bool:
     told = set(farm.told(owner))
     if any(row["webhook"] and row["name"] not in told for row in accepted):
         return False
-    if farm.store.keys("open/"):
+    if unfinished(farm.store):
         return False
     return all(_ended(farm.store, row) for row in accepted)
 
