@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from farm.audio import Audio
-from farm.errors import EngineError, FarmError, OutOfMemory
+from farm.errors import EngineError, EngineFailed, FarmError, OutOfMemory
 from farm.jobs import Segment, Voice
 
 #: Seconds of compute that a chunk should take: long beside the queue's 5 ms, short for a sentence
@@ -101,13 +101,13 @@ def run(
         raise
     except (Exception, SystemExit) as error:  # an engine is others' code: it may raise anything
         if len(batch) == 1:
-            return [_odd(error)]
+            return [_unforeseen(error)]
     middle = len(batch) // 2
     return run(speak, batch[:middle], sample_rate) + run(speak, batch[middle:], sample_rate)
 
 
-def _odd(error: BaseException) -> EngineError:
-    failed = EngineError(f"the engine failed: {type(error).__name__}: {error}")
+def _unforeseen(error: BaseException) -> EngineFailed:
+    failed = EngineFailed(f"the engine failed: {type(error).__name__}: {error}")
     failed.__cause__ = error
     return failed
 

@@ -7,7 +7,9 @@
     │   ├── NotFound        no such job, object or file
     │   └── Conflict        not possible in the present state
     ├── EngineError         this segment cannot be spoken; its neighbours can
+    │   └── EngineFailed    for the engine raised what nobody foresaw
     └── Unavailable         the world's fault: retried with backoff, HTTP 503
+        ├── TooNew          a newer farm's work
         ├── StoreUnavailable
         │   └── Damaged     an object is not what was put there, however often it is read
         ├── LedgerUnavailable
@@ -44,6 +46,10 @@ class Conflict(JobError):
 
 class EngineError(FarmError):
     """This segment cannot be spoken. Recorded with its text; never fails its neighbours."""
+
+
+class EngineFailed(EngineError):
+    """The engine raised what nobody foresaw: its cause says what and where."""
 
 
 class Unavailable(FarmError):

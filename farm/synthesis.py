@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from farm import batching, keys
 from farm.audio import Audio, flac
 from farm.engines import Engine
-from farm.errors import EngineError
+from farm.errors import EngineError, EngineFailed
 from farm.jobs import Chunk, Failure, Segment, Voice
 from farm.storage import Store
 
@@ -131,7 +131,7 @@ class Booth:
         outcomes = batching.run(speak, segments, self.engine.sample_rate)
         spoken.compute_ms += round((time.perf_counter() - begin) * 1000)
         for outcome in outcomes:
-            if isinstance(outcome, EngineError) and outcome.__cause__:
+            if isinstance(outcome, EngineFailed):
                 log.warning("voice %s: %s", self.voice.id, outcome, exc_info=outcome.__cause__)
         return outcomes
 

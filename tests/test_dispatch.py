@@ -315,6 +315,7 @@ def test_a_segment_that_kills_its_worker_costs_one_and_is_given_up_in_processes_
         assert len(farm.segments()) == 2
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.faults)])
 def test_a_segment_is_not_condemned_for_the_faults_that_it_was_in_flight_at(
     kills: int, redis_url: str, tmp_path: Path

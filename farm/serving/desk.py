@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from farm import batching
 from farm.audio import Audio
 from farm.engines import Engine
-from farm.errors import EngineError, Unavailable
+from farm.errors import EngineError, EngineFailed, Unavailable
 from farm.jobs import Segment
 
 _LOGGER = logging.getLogger(__name__)
@@ -208,7 +208,10 @@ def _speak(turn: Sequence[tuple[_Order, int]]) -> None:
         for segment in order.segments[len(order.spoken) : len(order.spoken) + count]
     ]
     for order, outcome in zip(owners, batching.run(engine.speak, batch), strict=True):
-        if isinstance(outcome, EngineError):
+        if isinstance(outcome, EngineFailed) and isinstance(outcome.__cause__, Exception):
+            _LOGGER.error("a request failed", exc_info=outcome.__cause__)
+            _settle(order, error=outcome.__cause__)
+        elif isinstance(outcome, EngineError):
             where = f"segment {len(order.spoken) + 1} of {len(order.segments)}"
             _settle(order, error=EngineError(f"{where}: {outcome}"))
         elif not order.future.done():

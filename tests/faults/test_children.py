@@ -27,7 +27,7 @@ DEADLY = {
     "kill": ("signal 9 (SIGKILL)", "signal SIGKILL"),
     "spin": ("exitcode 1", f"it hangs, for {PASS_S} s at least"),
     "native": ("exitcode 1", f"it hangs, for {PASS_S} s at least"),
-    "keyboard": ("", "exit code"),
+    "keyboard": ("", "signal SIGINT"),
 }
 MEANT_WELL = "of the batch is spoken by whoever is free and has nothing else to do, as it is the"
 
