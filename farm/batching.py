@@ -16,6 +16,9 @@ from farm.jobs import Segment, Voice
 CHUNK_COMPUTE_S = 1.5
 #: Seconds of audio that a chunk holds at least and at most, whatever the voice costs.
 CHUNK_AUDIO_S = (10.0, 300.0)
+#: Seconds of predicted compute that are recorded as in flight at once: asking Redis before each
+#: forward pass of a quick voice would keep the device waiting for a fifteenth of the time.
+FLIGHT_COMPUTE_S = 0.25
 #: Characters of ordinary text that are spoken in a second at speed 1.
 CHARACTERS_PER_S = 15.0
 #: Seconds that a letter or digit takes at least at speed 1: a thirtieth of what a reader needs.
@@ -70,6 +73,21 @@ def cut(segments: Sequence[Segment], budget: int) -> Iterator[list[Segment]]:
         batch.append(segment)
     if batch:
         yield batch
+
+
+def flights(batches: Iterable[list[Segment]], rtf: float) -> Iterator[list[list[Segment]]]:
+    """Group batches, in the order given, in flights of about `FLIGHT_COMPUTE_S` of compute."""
+    flight: list[list[Segment]] = []
+    seconds = 0.0
+    for batch in batches:
+        length = rtf * sum(map(audio_seconds, batch))
+        if flight and seconds + length > FLIGHT_COMPUTE_S:
+            yield flight
+            flight, seconds = [], 0.0
+        flight.append(batch)
+        seconds += length
+    if flight:
+        yield flight
 
 
 def run(

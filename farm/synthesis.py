@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -60,7 +60,7 @@ class Booth:
     budget: int = 1
     """Padded characters a forward pass may hold; 1: one segment a pass."""
     flight: Callable[[Sequence[str]], None] = lambda _: None
-    """Called with the digests of a forward pass, before it, and with none after the last."""
+    """Called with the digests of the next passes, before them, and with none after the last."""
     allowed: Callable[[], None] = lambda: None
     """Called before the first forward pass, beside the first store requests; may raise."""
     alone: Callable[[Segment], Audio] | None = None
@@ -81,8 +81,8 @@ class Booth:
         suspects = suspects or {}
         unique = {s.digest: s for s in chunk.segments}
         innocent = [s for s in unique.values() if s.digest not in suspects]
-        batches = list(batching.cut(innocent, self.budget))
-        batches += [[unique[digest]] for digest in suspects if digest in unique]
+        flights = [*batching.flights(batching.cut(innocent, self.budget), self.voice.rtf)]
+        flights += [[[unique[digest]]] for digest in suspects if digest in unique]
         spoken = Spoken(segments=len(chunk.segments))
         errors: dict[str, str] = {}
         with ThreadPoolExecutor(REQUESTS) as pool:
@@ -90,11 +90,9 @@ class Booth:
             present = {d: pool.submit(self.store.exists, self._key(d)) for d in unique}
             allowed.result()
             puts: deque[Future[None]] = deque()
-            for batch in batches:
-                missing = [s for s in batch if not present[s.digest].result()]
-                for segment, outcome in zip(
-                    missing, self._run(missing, suspects, spoken), strict=True
-                ):
+            for flight in flights:
+                missing = [[s for s in batch if not present[s.digest].result()] for batch in flight]
+                for segment, outcome in self._fly(missing, suspects, spoken):
                     if isinstance(outcome, EngineError):
                         errors[segment.digest] = str(outcome)
                         continue
@@ -115,6 +113,15 @@ class Booth:
         ]
         return spoken
 
+    def _fly(
+        self, batches: list[list[Segment]], suspects: Mapping[str, int], spoken: Spoken
+    ) -> Iterator[tuple[Segment, batching.Outcome]]:
+        """Record a flight, and yield what becomes of its segments."""
+        if digests := [segment.digest for batch in batches for segment in batch]:
+            self.flight(digests)
+        for batch in batches:
+            yield from zip(batch, self._run(batch, suspects, spoken), strict=True)
+
     def _run(
         self, segments: list[Segment], suspects: Mapping[str, int], spoken: Spoken
     ) -> list[batching.Outcome]:
@@ -125,7 +132,6 @@ class Booth:
         deaths = suspects.get(segments[0].digest, 0)
         if deaths >= ATTEMPTS:
             return [EngineError(f"a worker died {deaths} times while it spoke this text")]
-        self.flight([segment.digest for segment in segments])
         begin = time.perf_counter()
         speak = self._speak_alone if deaths and self.alone else self.engine.speak
         outcomes = batching.run(speak, segments, self.engine.sample_rate)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from farm import batching
 from farm.audio import Audio
-from farm.batching import CHARACTERS_PER_S, Outcome, audio_seconds, chunk, cut, run
+from farm.batching import (
+    CHARACTERS_PER_S,
+    FLIGHT_COMPUTE_S,
+    Outcome,
+    audio_seconds,
+    chunk,
+    cut,
+    flights,
+    run,
+)
 from farm.errors import DeviceLost, EngineError, FarmError, OutOfMemory, UnknownVoice
 from farm.jobs import Prosody, Segment
 from tests.running import tone
@@ -55,6 +64,18 @@ def engine(calls: list[int], fits: int = 1000) -> Speak:
 def sizes(outcomes: Sequence[Outcome]) -> list[int]:
     """Letters of each signal; -1 for an error."""
     return [len(out.samples) // LETTER if isinstance(out, Audio) else -1 for out in outcomes]
+
+
+@given(LENGTHS, st.floats(0.001, 1.0))
+def test_flights_keep_every_batch_in_order_and_last_no_longer_than_one_must(
+    lengths: list[int], rtf: float
+) -> None:
+    batches = list(cut(of_lengths(lengths), 500))
+    grouped = list(flights(batches, rtf))
+    assert [batch for flight in grouped for batch in flight] == batches
+    for flight in grouped:
+        compute = rtf * sum(audio_seconds(segment) for batch in flight for segment in batch)
+        assert len(flight) == 1 or compute <= FLIGHT_COMPUTE_S + 1e-9
 
 
 @pytest.mark.parametrize("bad", range(8))

@@ -191,17 +191,24 @@ def test_a_device_too_small_for_one_segment_is_the_worlds_fault(store: LocalStor
         booth(engine, store).speak(chunk("One."))
 
 
-def test_each_pass_is_announced_before_it(engine: Watched, store: LocalStore) -> None:
-    announced: list[tuple[list[str], int]] = []
+@pytest.mark.parametrize(
+    ("rtf", "announced"),
+    [(2.0, [(["One."], 0), (["Three."], 1), ([], 2)]), (0.01, [(["One.", "Three."], 0), ([], 2)])],
+)
+def test_passes_are_announced_before_them_those_of_a_quick_voice_together(
+    engine: Watched, store: LocalStore, rtf: float, announced: list[tuple[list[str], int]]
+) -> None:
+    texts = {segment(text).digest: text for text in ("One.", "Three.")}
+    heard: list[tuple[list[str], int]] = []
 
     def flight(digests: Sequence[str]) -> None:
-        announced.append((list(digests), len(engine.passes)))
+        heard.append(([texts[digest] for digest in digests], len(engine.passes)))
 
     booth(engine, store).speak(chunk("Two."))
     engine.passes.clear()
-    booth(engine, store, flight=flight).speak(chunk("One.", "Two.", "Three."))
-    passes = [([segment("One.").digest], 0), ([segment("Three.").digest], 1)]
-    assert announced == [*passes, ([], 2)]
+    quick = replace(VOICE, rtf=rtf)
+    booth(engine, store, voice=quick, flight=flight).speak(chunk("One.", "Two.", "Three."))
+    assert heard == announced
 
 
 def test_the_device_is_said_to_be_free_before_the_last_signal_is_stored(

@@ -90,7 +90,7 @@ class _Meter:
     """FFmpeg's `ebur128`, fed block by block."""
 
     def __init__(self, sample_rate: int) -> None:
-        self._rate = sample_rate
+        self._rate, self._time_base = sample_rate, Fraction(1, sample_rate)
         self._pushed = 0
         self._lufs = GATE_LUFS
         # Kept: its nodes do not keep it alive, and crash without it.
@@ -100,7 +100,7 @@ class _Meter:
             sample_rate=sample_rate,
             format="flt",
             layout="mono",
-            time_base=Fraction(1, sample_rate),
+            time_base=self._time_base,
         )
         meter = graph.add("ebur128", "metadata=1")
         self._sink = graph.add("abuffersink")
@@ -113,7 +113,7 @@ class _Meter:
             np.ascontiguousarray(block, np.float32)[None], format="flt", layout="mono"
         )
         frame.sample_rate = self._rate
-        frame.time_base = Fraction(1, self._rate)
+        frame.time_base = self._time_base
         frame.pts = self._pushed
         self._pushed += len(block)
         self._source.push(frame)
