@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 # An uv that is installed but does not start (a shim of another version) counts as missing.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(BIN)/uv)
 
-# EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB).
+# EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB); without it
+# `setup` and what runs the farm have the light set, and what checks it has the tests' tools, too.
 EXTRAS ?= dev
 SET_dev := dev
 SET_all := all
@@ -24,7 +25,7 @@ PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(VENV)/.light  ## build .venv with what the farm needs to run
+setup: $(VENV)/.$(if $(filter all,$(SET)),all,light)  ## build .venv with what the farm needs to run (EXTRAS=all: torch, too)
 dev: $(VENV)/.$(SET)
 
 demo: setup  ## turn the sample book into an audiobook in out/demo

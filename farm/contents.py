@@ -211,6 +211,9 @@ def _made(farm: Farm, job: str, revision: int, offset: int, count: int) -> dict[
         return {row["index"]: row for row in rows(farm, job, offset, count)}
     found: dict[int, Record] = {}
     for key in farm.ledger.runs(job):
+        span = keys.run_span(key)
+        if span.stop <= offset or offset + count <= span.start:
+            continue
         for line in farm.store.get(key).splitlines():
             row = json.loads(line)
             found[row.get("index", 0)] = row

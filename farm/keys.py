@@ -14,7 +14,8 @@
     jobs/<job>/rev/<n>/plan/<family>/00000.jsonl a page's chunks, one a line
     jobs/<job>/rev/<n>/plan/about.json           title, author, cover; written first
     jobs/<job>/rev/<n>/plan/head.json            numbers of pages and items; written last
-    jobs/<job>/rev/<n>/attempt/<id>/...          items, records of runs, the package
+    jobs/<job>/rev/<n>/attempt/<id>/...          items, the package
+    jobs/<job>/rev/<n>/attempt/<id>/runs/<first item>-<last item>.jsonl
     jobs/<job>/rev/<n>/manifest.json             every output with sha256 and length
     jobs/<job>/rev/<n>/failures.jsonl            what could not be spoken
     jobs/<job>/rev/<n>/status.json               the terminal record
@@ -28,6 +29,7 @@ Ids in keys are checked by `farm.jobs.check_id` where they enter the farm.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 OPEN = "open/"
 DUE = "due/"
@@ -113,6 +115,17 @@ def head(job_id: str, rev: int) -> str:
 def attempt(job_id: str, rev: int, attempt_id: str, *steps: str) -> str:
     """Key of something that one life of a revision made."""
     return revision(job_id, rev, "attempt", attempt_id, *steps)
+
+
+def run(items: Sequence[int]) -> str:
+    """Name, within an attempt, the record of what was made of some items."""
+    return f"runs/{min(items):06d}-{max(items):06d}.jsonl"
+
+
+def run_span(key: str) -> range:
+    """Return what a record of a run may be about: items from its first to its last."""
+    first, _, last = key.rpartition("/")[2].removesuffix(".jsonl").partition("-")
+    return range(int(first), int(last) + 1)
 
 
 def manifest(job_id: str, rev: int) -> str:

@@ -286,7 +286,7 @@ def items(work: Work) -> Outcome:
     """
     farm, ref = work.farm, work.ref
     # The whole key: after a restart, what an earlier attempt was still writing counts too.
-    key = work.output_key(f"runs/{ref.items[0][0]:06d}.jsonl")
+    key = work.output_key(keys.run([index for index, _ in ref.items]))
     with (
         scratch("farm-items-") as folder,
         ThreadPoolExecutor(REQUESTS) as pool,

@@ -9,6 +9,7 @@ import pytest
 from farm import contents, keys, lifecycle
 from farm.errors import NotFound
 from farm.jobs import Output
+from farm.storage.local import LocalStore
 from tests.running import Running, running
 
 
@@ -76,6 +77,31 @@ def test_items_tell_how_far_each_is(farm: Running) -> None:
     farm.drain()
     rows = contents.items(farm.farm, "j", 1, 1)
     assert [(row["id"], row["spoken"], [*row["files"]]) for row in rows] == [("l1", 2, ["wav"])]
+
+
+class Noting(LocalStore):
+    """A store that notes what is read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.read: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.read.append(key)
+        return super().get(key)
+
+
+def test_of_what_was_made_only_what_a_page_shows_is_read(redis_url: str, tmp_path: Path) -> None:
+    store = Noting(tmp_path / "store")
+    with running(redis_url, tmp_path, store) as farm:
+        farm.submit(lines(300), kind="batch")
+        farm.until("package")
+        runs = [key for key in store.list("jobs/j/rev/1/attempt") if "/runs/" in key]
+        for offset, most in ((0, 2), (100, len(runs) - 2), (295, len(runs) - 2)):
+            store.read.clear()
+            rows = contents.items(farm.farm, "j", offset, 5)
+            assert [[*row["files"]] for row in rows] == [["wav"]] * 5
+            assert 1 <= len([key for key in store.read if "/runs/" in key]) <= most
 
 
 def test_items_on_later_pages_are_found(farm: Running) -> None:

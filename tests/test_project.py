@@ -313,6 +313,21 @@ def test_ci_runs_the_two_checks_and_no_third() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "lock"), [("setup", "light"), ("setup EXTRAS=all", "all"), ("dev", "dev")]
+)
+def test_set_up_installs_the_light_set_or_all(words: str, lock: str) -> None:
+    inherited = ("MAKEFLAGS", "MAKEOVERRIDES", "EXTRAS")  # of the `make test` that runs this
+    run = subprocess.run(
+        ["make", "-C", str(ROOT), "--dry-run", "--always-make", *words.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name not in inherited},
+    )
+    assert re.findall(r"requirements/(light|dev|all)\.txt", run.stdout) == [lock]
+
+
 def test_an_unknown_set_of_extras_is_refused() -> None:
     run = subprocess.run(
         ["make", "-C", str(ROOT), "--dry-run", "test", "EXTRAS=everything"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import stat
 import zipfile
 import zlib
@@ -30,6 +31,8 @@ _BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError,
     UnicodeError, ValueError,
 )  # fmt: skip
+#: Of something that is not in the file.
+_ENTITY = re.compile(rb"<!ENTITY\s+(?:%\s+)?\S+\s+(?:SYSTEM|PUBLIC)\s")
 _ENCRYPTION = "META-INF/encryption.xml"
 #: Obfuscated fonts are no obstacle: fonts are not read.
 _FONT_ALGORITHMS = frozenset(
@@ -98,9 +101,18 @@ class Container:
         except _BROKEN as error:
             raise InvalidInput(f"{self.name!r} is broken: {file!r} in it: {error}") from error
 
+    def markup(self, file: str) -> bytes:
+        """Return the bytes of a file to be parsed; `InvalidInput` if it names files as entities."""
+        data = self.read(file)
+        if _ENTITY.search(data.replace(b"\0", b"")):  # UTF-16, too
+            raise InvalidInput(
+                f"{self.name!r} is unsafe: {file!r} in it defines an external entity (DTD)"
+            )
+        return data
+
     def xml(self, file: str) -> etree._Element:
         """Return the root of an XML file; `InvalidInput` if it is missing or no XML."""
-        root, fault = parse(self.read(file))
+        root, fault = parse(self.markup(file))
         if root is None:
             raise InvalidInput(f"{self.name!r} is broken: {file!r} in it is not XML: {fault}")
         return root

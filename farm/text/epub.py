@@ -80,7 +80,7 @@ def _pages(
         entries = [entry for entry in package.entries if entry.file == file]
         if not front_matter and _is_front(package, file, entries):
             continue
-        page, why = read_page(container.read(file))
+        page, why = read_page(container.markup(file))
         if page is None:
             raise InvalidInput(f"{container.name!r} is broken: {file!r} in it is not XHTML: {why}")
         page.file = file

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
+import zipfile
 from typing import Any
 
 import httpx
@@ -28,6 +30,18 @@ def made(client: httpx.Client, body: dict[str, Any], name: str = "") -> dict[str
     assert answer.headers["Location"] == f"/v1/jobs/{answer.json()['id']}"
     found: dict[str, Any] = answer.json()
     return found
+
+
+ENTITY = b'<!DOCTYPE c [<!ENTITY e SYSTEM "file:///etc/hosts">]><c>&e;</c>'
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """An archive of these files."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
 
 
 def upload(
@@ -319,6 +333,10 @@ def test_what_cannot_be_is_named_and_nothing_is_written(
         ("b.md", b"\xff\xfe\x00\xd8", "b.md"),
         ("b.txt", b"", "empty"),
         ("b.pdf", b"%PDF-1.4", "PDF"),
+        ("bomb.epub", zipped({"a": bytes(70_000_000)}), "'bomb.epub' is too large"),
+        ("b.epub", zipped({"../a": b""}), "'../a' in it leads outside"),
+        ("b.epub", zipped({"META-INF/container.xml": ENTITY}), "defines an external entity"),
+        ("b.txt", "naïve".encode("latin-1"), "not text in UTF-8 (line 1)"),
     ],
 )
 def test_an_upload_that_cannot_be_read_is_named(

@@ -78,6 +78,8 @@ def test_a_book_is_chosen_estimated_read_heard_and_fetched(
         page.click("[data-key=listen-0]")
         expect(page.locator("#player-note")).to_have_text("The next sentence is still being read…")
         assert page.locator(".sentence.unspoken").count() == 3
+        page.click("#reader-edit")
+        shows(here, "#player-note", "Sentences can be changed when the job has ended.")
         hold_before(api, "items")
         api.workers.going.set()
         here.hears("blob:")
