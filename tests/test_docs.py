@@ -68,6 +68,17 @@ def test_the_decision_on_layers_has_the_layers_that_are_checked() -> None:
     assert told == LAYERS
 
 
+def test_every_picture_is_there_small_and_shown() -> None:
+    links = re.compile(r"!\[[^\]]+\]\(([^)]+\.png)\)|<img src=\"([^\"]+)\"")
+    shown = {
+        (page.parent / "".join(link)).resolve()
+        for page in PAGES
+        for link in links.findall(page.read_text(encoding="utf-8"))
+    }
+    assert shown == set((ROOT / "docs/img").resolve().glob("*.png"))
+    assert max(path.stat().st_size for path in shown) < 400_000
+
+
 def test_every_decision_is_in_the_index() -> None:
     folder = ROOT / "docs/decisions"
     index = re.findall(r"\]\(([^)]+)\)", (folder / "README.md").read_text(encoding="utf-8"))

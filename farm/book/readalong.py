@@ -142,8 +142,8 @@ class _Edition:
                 yield _Told(block, found, file)
 
     def add(self, page: Page, told: list[_Told]) -> None:
-        """Put spans around a page's sentences, and write its overlay."""
-        clips = _spanned(page, told)
+        """Put spans around a sound page's sentences, and write its overlay."""
+        clips = _spanned(page, told) if page.whole else []
         if not clips:
             return
         self.overlays[page.file] = clips

@@ -80,6 +80,8 @@ class Page:
     """`epub:type` of the body and of what alone stands in it."""
     warnings: list[str] = field(default_factory=list)
     """What of its text may be missing, and why."""
+    whole: bool = True
+    """Whether the tree is all of the document: it was well-formed."""
 
 
 def parse(data: bytes) -> tuple[etree._Element | None, str]:
@@ -115,6 +117,7 @@ def read_page(data: bytes) -> tuple[Page | None, str]:
     reader.walk(body)
     reader.flush()
     reader.page.types = frozenset(_outer_types(body))
+    reader.page.whole = not fault
     if fault:
         reader.page.warnings.append(f"not well-formed ({fault}): some of its text may be missing")
     return reader.page, ""

@@ -23,6 +23,7 @@ from tests.text.epubs import page, write_epub
 SMIL = "{http://www.w3.org/ns/SMIL}"
 OPF = "{http://www.idpf.org/2007/opf}"
 PACKAGE = "EPUB/package.opf"
+DOCUMENT = "EPUB/text/00000.xhtml"
 RICH = [
     "<h1>The Mill</h1><p>It <em>really</em> rains. <b>It pours. It</b> hails.</p>",
     '<p>So.<sup><a epub:type="noteref" href="#n">1</a></sup> It is “<i>late</i>.”</p>'
@@ -194,6 +195,14 @@ def test_text_that_is_not_found_again_stays_without_a_span_and_is_still_heard(
     (smil,) = overlays(tmp_path / "b.epub").values()
     first, last = clips(tmp_path / "b.epub", smil)
     assert (first[2], first[3], last[2]) == (0, HEAD + 2 * STEP, HEAD + 2 * STEP)
+
+
+def test_a_page_that_is_not_well_formed_stays_as_it_is(tmp_path: Path) -> None:
+    broken = page("<p>One.</p><p>Two.<p>Three.</p>").encode()
+    source = write_book(tmp_path / "a.epub", ["", "<p>Four.</p>"], {DOCUMENT: broken})
+    make(source, tmp_path / "b.epub")
+    assert member(tmp_path / "b.epub", DOCUMENT) == broken
+    assert list(overlays(tmp_path / "b.epub")) == ["EPUB/text/00001.xhtml"]
 
 
 def test_a_chapter_without_audio_has_no_overlay(tmp_path: Path) -> None:
