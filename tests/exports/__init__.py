@@ -53,6 +53,9 @@ EXPORTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "yourtts": ("yourtts", ("your_voices",), ("coqui-tts",)),
 }
 
+#: Programs that an exporter calls: Coqui's phonemiser has no library of its own.
+_PROGRAMS = {"coqui_phonemes": ("espeak-ng",)}
+
 #: What every exporter is built on.
 _BASE = ("torch", "onnx")
 
@@ -65,6 +68,9 @@ def export(name: str) -> Path:
         missing = [each for each in (*_BASE, *needs) if not _version(each)]
         if missing:
             pytest.skip(f"export {name!r} needs {', '.join(missing)}: make setup EXTRAS=all")
+        programs = [each for each in _PROGRAMS.get(name, ()) if not shutil.which(each)]
+        if programs and "CI" not in os.environ:
+            pytest.skip(f"export {name!r} needs {', '.join(programs)}, of the system")
         _make(module, name, folder)
     return folder
 
