@@ -17,6 +17,8 @@ from typing import Any
 from flower.app import Flower
 from flower.options import options
 from flower.urls import settings as handlers
+from flower.views.monitor import Metrics
+from tornado.web import authenticated
 
 from farm.config import FLOWER_USER, Settings
 from farm.errors import Conflict
@@ -67,6 +69,9 @@ def run_flower(settings: Settings, host: str, port: int, ready: Callable[[int], 
     for name in ("tornado.access", "flower.inspector"):
         logging.getLogger(name).setLevel(logging.ERROR)
     flower = Flower(capp=create_celery(settings), options=options, **handlers)
+    # Flower's own tells anybody the names of workers and tasks.
+    own = type("Own", (Metrics,), {"get": authenticated(Metrics.get)})
+    flower.add_handlers(".*", [("/metrics", own)])
     try:
         ready(flower.start_http_server())
         flower.start()

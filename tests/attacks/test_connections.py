@@ -13,7 +13,7 @@ import pytest
 from farm.api import bounds
 from farm.serving import connections
 from farm.serving.connections import HEAD_BYTES
-from tests.api.conftest import Api
+from tests.api.conftest import Api, serving
 
 #: Seconds after which a connection counts as kept for ever.
 PATIENCE_S = 30.0
@@ -22,6 +22,14 @@ UPLOAD = b"POST /v1/files HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-da
 #: What would be a request of its own, were the first one's end read otherwise.
 SMUGGLED = b"GET /healthz?smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 GET = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+
+
+@pytest.fixture(scope="module")
+def api(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One API for all: no request leaves a trace."""
+    with serving(redis_server, tmp_path_factory.mktemp("api")) as api:
+        api.key()
+        yield api
 
 
 @pytest.fixture

@@ -154,4 +154,4 @@ def test_atheris_finds_nothing(target: str, tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
-    assert "Done" in run.stderr
+    assert "Done" in run.stdout + run.stderr
