@@ -15,7 +15,7 @@ from pathlib import Path
 from farm import planning
 from farm.errors import FarmError
 from farm.jobs import Block, Item, Passage, Spec, Voice
-from farm.text import ssml
+from farm.text import lexicon, ssml
 from farm.text.documents import Document, read
 from farm.text.lines import BadLine, read_lines
 from tests.text.epubs import CONTAINER, nav, page, write_epub
@@ -25,6 +25,10 @@ VOICES = {name: Voice(name, name * 32, "tone", "tone", name, 8_000) for name in 
 #: Where in an EPUB the bytes are put, by the first of them.
 PLACES = ("OEBPS/a.xhtml", "OEBPS/nav.xhtml", "OEBPS/content.opf", "META-INF/container.xml",
           "META-INF/encryption.xml", "")  # fmt: skip
+PLS = (
+    b'<lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon" '
+    b'alphabet="ipa" xml:lang="en">?</lexicon>'
+)
 PAGE = page("<h1>A</h1><p>B.</p>")
 
 
@@ -129,6 +133,20 @@ def marked_up(data: bytes) -> None:
             block.text.encode()
 
 
+def lexicons(data: bytes) -> None:
+    """Any bytes as a pronunciation lexicon, and within one."""
+    for document in (data, PLS.replace(b"?", data)):
+        words: tuple[str, ...] = ()
+        refused = "."
+        try:
+            words = (*lexicon.read(document).entries,)
+        except FarmError as error:
+            refused = str(error)
+        assert len(refused.splitlines()) == 1, repr(refused)
+        for word in words:
+            word.encode()
+
+
 def plan(data: bytes) -> None:
     """Any text in any language, as one block and cut in several."""
     language = LANGUAGES[data[0] % len(LANGUAGES)] if data else "en"
@@ -143,6 +161,7 @@ def plan(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "epub": epub,
+    "lexicons": lexicons,
     "lines": lines,
     "markdown": markdown,
     "plain": plain,
@@ -156,6 +175,10 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         b"\1" + nav([("A", "a.xhtml", [("B", "a.xhtml#b", [])])]).encode(),
         b"\3" + CONTAINER.encode(),
         b"\0<html><body><p>One &amp; &nbsp; &#x41; <ruby>a<rt>b</rt></ruby></p></body></html>",
+    ),
+    "lexicons": (
+        b"<lexeme><grapheme>a</grapheme><grapheme>b c</grapheme><alias>d</alias></lexeme><lexeme "
+        b"role='n'><grapheme>e</grapheme><phoneme prefer='true'>\xc9\x99</phoneme></lexeme>",
     ),
     "lines": (b'{"id": "a", "text": "Hello.", "speed": 1.5, "voice": "v"}\n{"id": "b"}\n',),
     "markdown": (
