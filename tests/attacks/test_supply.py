@@ -39,7 +39,7 @@ def test_nothing_is_installed_without_its_hash() -> None:
 
 
 def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [ROOT / "scripts" / script, *arguments]
+    command = [str(ROOT / "scripts" / script), *arguments]
     command = [sys.executable, *command] if script == "licences" else command
     variables = {**os.environ, **environment}
     return subprocess.run(
