@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
+import shutil
 from pathlib import Path
 
 from tests.faults import schedule
@@ -44,8 +44,10 @@ def main() -> int:
     faults = schedule.read(asked.replay) if asked.replay else schedule.schedule(asked.seed)
     asked.out.mkdir(parents=True, exist_ok=True)
     schedule.write(asked.out / "schedule.jsonl", faults)
-    with tempfile.TemporaryDirectory(prefix="farm-faults-") as name:
-        run = headline(Path(name), asked.seed, faults)
+    farms = asked.out.absolute() / "farms"  # which stay, for their logs
+    shutil.rmtree(farms, ignore_errors=True)
+    farms.mkdir()
+    run = headline(farms, asked.seed, faults)
     run.write(asked.out)
     print(table(run))
     print(*run.verdict.complaints, sep="\n")
