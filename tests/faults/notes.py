@@ -35,19 +35,25 @@ class Turn:
 
 
 def turns(noted: Sequence[Sequence[Any]]) -> list[Turn]:
-    """Put the lines of the notes together."""
+    """Put the lines of the notes together.
+
+    A suspect's process does not know whose unit it speaks: that of its digest, whoever is at it.
+    """
     made: list[Turn] = []
     current: dict[tuple[int, str], Turn] = {}
-    for at, pid, what, unit, *_ in noted:
+    latest: dict[str, Turn] = {}
+    units: dict[str, str] = {}
+    for at, pid, what, unit, *digests in noted:
         if what == "begins":
             made.append(Turn(unit, pid, at))
-            current[pid, unit] = made[-1]
-        elif (turn := current.get((pid, unit))) is None:
-            continue
-        elif what == "ends":
-            turn.ended = at
+            current[pid, unit] = latest[unit] = made[-1]
+        elif what == "ends" and (pid, unit) in current:
+            current[pid, unit].ended = at
         elif what == "speaks":
-            turn.passes.append(at)
+            units.update(dict.fromkeys(digests, unit) if unit else {})
+            turn = current.get((pid, unit)) or latest.get(units.get(digests[0], ""))
+            if turn is not None:
+                turn.passes.append(at)
     return made
 
 
@@ -70,7 +76,7 @@ def again(noted: Sequence[Sequence[Any]]) -> tuple[int, int]:
         if what == "speaks":
             spoken.update(digests)
             for digest in digests:
-                chunks.setdefault(digest, set()).add(unit)
+                chunks.setdefault(digest, set()).update({unit} - {""})
     twice = {digest: count for digest, count in spoken.items() if count > 1}
     redone = {unit for digest in twice for unit in chunks[digest]}
     return len(redone), sum(twice.values()) - len(twice)

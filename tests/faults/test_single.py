@@ -75,6 +75,7 @@ def test_nothing_is_lost_or_twice_and_work_goes_on_in_time(
     assert run.verdict.complaints == []
     assert run.verdict.jobs == 2
     seconds = recovered(run)[fault.name]
+    print(fault.name, *(f"{each:.1f}" for each in seconds))
     assert max(seconds, default=0.0) <= RECOVERY_S
     if fault.who in ("child", "redis"):
         assert seconds, "it met nobody at work"
