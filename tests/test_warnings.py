@@ -130,3 +130,20 @@ def test_a_text_of_marks_alone_still_holds_nothing_to_speak(farm: Running) -> No
     rows = done(farm, lines("Fine.", "***"))
     assert rows[1]["error"] == "nothing to speak"
     assert "failed" not in rows[1]
+
+
+def test_what_of_a_text_is_in_no_segment_is_listed_of_every_page_of_it(farm: Running) -> None:
+    long = "\n\n".join(f"It rained on {day}." for day in ("Monday", "Tuesday") * 100)
+    rows = done(farm, lines("One.\n\n😀\n\nTwo.\n\n* * *", f"⠓⠑⠇⠇⠕\n\n{long}\n\n😀", "Three."))
+    lost = "nothing that can be spoken: "
+    assert notices(rows[0]) == [("", f"{lost}'😀'", 0)]
+    assert notices(rows[1]) == [("", f"{lost}'⠓⠑⠇⠇⠕'", 0), ("", f"{lost}'😀'", 0)]
+    assert notices(rows[2]) == []
+    assert farm.count("warned") == 3
+
+
+@pytest.mark.parametrize("text", ["😀", "⠓⠑⠇⠇⠕"])
+def test_a_text_of_nothing_else_is_an_error_that_says_what_it_was(farm: Running, text: str) -> None:
+    row, _ = done(farm, lines(text, "Two."))
+    assert row["error"] == "nothing to speak"
+    assert notices(row) == [("", f"nothing that can be spoken: {text!r}", 0)]
