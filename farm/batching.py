@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ INAUDIBLE_DB = -60.0
 
 Outcome = Audio | EngineError
 
+T = TypeVar("T")
+
 
 def audio_seconds(segment: Segment) -> float:
     """Predict how long a segment will be, in seconds."""
@@ -45,17 +48,7 @@ def chunk(
     """
     low, high = CHUNK_AUDIO_S
     limit = max(least_s, min(high, max(low, CHUNK_COMPUTE_S / voice.rtf)))
-    run: list[Segment] = []
-    seconds = 0.0
-    for segment in segments:
-        length = audio_seconds(segment)
-        if run and seconds + length > limit:
-            yield run
-            run, seconds = [], 0.0
-        run.append(segment)
-        seconds += length
-    if run:
-        yield run
+    return _runs(segments, audio_seconds, limit)
 
 
 def cut(segments: Sequence[Segment], budget: int) -> Iterator[list[Segment]]:
@@ -77,17 +70,22 @@ def cut(segments: Sequence[Segment], budget: int) -> Iterator[list[Segment]]:
 
 def flights(batches: Iterable[list[Segment]], rtf: float) -> Iterator[list[list[Segment]]]:
     """Group batches, in the order given, in flights of about `FLIGHT_COMPUTE_S` of compute."""
-    flight: list[list[Segment]] = []
-    seconds = 0.0
-    for batch in batches:
-        length = rtf * sum(map(audio_seconds, batch))
-        if flight and seconds + length > FLIGHT_COMPUTE_S:
-            yield flight
-            flight, seconds = [], 0.0
-        flight.append(batch)
-        seconds += length
-    if flight:
-        yield flight
+    return _runs(batches, lambda batch: rtf * sum(map(audio_seconds, batch)), FLIGHT_COMPUTE_S)
+
+
+def _runs(things: Iterable[T], seconds: Callable[[T], float], limit: float) -> Iterator[list[T]]:
+    """Cut things, in the order given, in runs of so many seconds at most, one thing at least."""
+    run: list[T] = []
+    taken = 0.0
+    for thing in things:
+        length = seconds(thing)
+        if run and taken + length > limit:
+            yield run
+            run, taken = [], 0.0
+        run.append(thing)
+        taken += length
+    if run:
+        yield run
 
 
 def run(
