@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
