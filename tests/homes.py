@@ -140,10 +140,12 @@ class Home:
         psutil.wait_procs(left, 5)
 
 
-def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+def ended(
+    process: subprocess.Popen[str], seconds: float = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """Wait for a command, and return what it printed."""
     try:
-        output, errors = process.communicate(timeout=PATIENCE_S)
+        output, errors = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         output, errors = process.communicate()
