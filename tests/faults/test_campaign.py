@@ -37,7 +37,7 @@ def test_no_two_sentences_are_alike() -> None:
 
 @pytest.mark.timeout(300)
 def test_a_few_faults_lose_nothing_and_double_nothing(server: Server, tmp_path: Path) -> None:
-    faults = schedule.schedule(SEED, schedule.FEW, (0.5, 3.0), (1.0, 3.0))
+    faults = schedule.schedule(SEED, schedule.FEW, (0.3, 1.5), (0.5, 1.5))
     wanted = orders(SEED, 4, 12, faults[-1].at * 0.7)
     with rig(tmp_path / "few", server, "few", SMALL) as farm:
         calm = perform(farm, orders(SEED, 4, 12, 0), owner=CALM)
