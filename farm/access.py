@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from farm.errors import InvalidInput, NotFound, Unavailable
+from farm.errors import InvalidInput, NotFound, TooNew, Unavailable
 from farm.jobs import from_json, to_json
 
 Scope = Literal["submit", "read", "admin"]
@@ -228,7 +228,7 @@ class KeyFile:
     def _parsed(self, data: bytes) -> Mapping[str, Key]:
         try:
             content = from_json(_Content, data)
-        except InvalidInput as error:
+        except (InvalidInput, TooNew) as error:
             # The causes quote the file, and it has secrets that sign.
             reason = str(error)
         else:

@@ -363,7 +363,7 @@ def test_a_damaged_file_is_named_and_never_passes_for_one_without_keys(
 def test_a_file_of_a_later_farm_is_refused(file: KeyFile, path: Path) -> None:
     file.add()
     path.write_text(json.dumps(content(path) | {"schema": 2}))
-    with pytest.raises(InvalidInput, match="schema 2, and this farm knows 1"):
+    with pytest.raises(InvalidInput, match="schema 2 by a newer farm; this one knows 1"):
         file.list()
 
 

@@ -85,6 +85,8 @@ class Supervisor:
             "FARM_STORE_URL": self.settings.store,
             "FARM_EMBEDDED": "1",
             "OMP_NUM_THREADS": "1",
+            # glibc keeps a heap for each thread otherwise, and none of them ever shrinks.
+            "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
         }
 
     def _child(self, name: str, *arguments: str) -> Child:

@@ -109,7 +109,7 @@ def test_a_batch_with_a_bad_line_says_so_and_fails(running: Home) -> None:
 
 def test_the_demo_is_one_object(running: Home) -> None:
     found = made(running, "demo")
-    assert {file["format"] for file in found["files"]} == {"m4b", "mp3", "srt", "vtt"}
+    assert {file["format"] for file in found["files"]} == {"epub", "m4b", "mp3", "srt", "vtt"}
     assert all(path.startswith("out/demo/") for path in paths(found))
 
 
