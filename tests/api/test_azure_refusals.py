@@ -20,7 +20,7 @@ def azure(api: Api) -> Client:
 @pytest.fixture(scope="module")
 def refusing(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client of a server that is shared by tests whose requests leave nothing behind."""
-    # Not the database of the other farms here: two control processes would each hold up the other's.
+    # Not the database of the other farms here: its control process would keep theirs out.
     with serving(f"{redis_server}?db=1", tmp_path_factory.mktemp("refusing")) as api:
         yield Client(api.url, api.key("ann")[1])
 
