@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,8 @@ from farm.text.lines import Line, read_lines
 
 #: Lines that could not be spoken, of which the terminal hears.
 SHOWN = 20
+#: Files fetched at once: the store may be far away.
+FETCHES = 16
 
 
 def register(app: typer.Typer) -> None:
@@ -88,6 +91,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
         listed = contents.manifest(farm, job)
     except NotFound:
         raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
+    _fetch_files(farm, listed["items"], folder)
     lost: dict[int, str] = {}
     for row in lifecycle.failures(farm, job):
         lost.setdefault(row["item"], row["error"])
@@ -95,7 +99,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
         for item in listed["items"]:
             spoken = bool(item.get("files")) and not item.get("failed")
             done, failed = done + spoken, failed + (not spoken)
-            row = _row(farm, item, folder, lost)
+            row = _row(item, lost)
             if "error" in row and failed <= SHOWN:
                 console.print(
                     f"{item['id']}: {row['error']}", soft_wrap=True, markup=False, highlight=False
@@ -111,10 +115,22 @@ def files_in(farm: Farm, record: Record, folder: Path) -> list[Record]:
     return [{"path": str(folder / row["name"]), **row} for row in rows]
 
 
-def _row(farm: Farm, item: Record, folder: Path, lost: Mapping[int, str]) -> dict[str, object]:
+def _fetch_files(farm: Farm, items: Sequence[Record], folder: Path) -> None:
+    def fetch_one(file: Record) -> None:
+        farm.store.get_file(file["key"], folder / file["name"])
+
+    pool = ThreadPoolExecutor(FETCHES)
+    try:
+        files = (file for item in items for file in item.get("files", {}).values())
+        for _ in pool.map(fetch_one, files):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nobody wants the others
+
+
+def _row(item: Record, lost: Mapping[int, str]) -> dict[str, object]:
     row: dict[str, object] = {"id": item["id"]}
     for file in item.get("files", {}).values():
-        farm.store.get_file(file["key"], folder / file["name"])
         row |= {"file": file["name"], "seconds": file["seconds"]}
     if item.get("error") or item.get("failed"):
         row["error"] = lost.get(item["index"]) or item.get("error", "")
