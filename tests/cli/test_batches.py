@@ -29,6 +29,7 @@ def test_the_files_of_a_batch_are_fetched_several_at_a_time(redis_url: str, tmp_
         assert farm.finish() == "completed"
         (tmp_path / "out").mkdir()
         assert fetch(farm.farm, farm.show(), tmp_path / "out") == (4, 0)
-    rows = [json.loads(row) for row in (tmp_path / "out" / "results.jsonl").open()]
+    written = (tmp_path / "out" / "results.jsonl").read_text()
+    rows = [json.loads(row) for row in written.splitlines()]
     assert [row["file"] for row in rows] == ["n0.wav", "n1.wav", "n2.wav", "n3.wav"]
     assert all((tmp_path / "out" / row["file"]).stat().st_size > 44 for row in rows)
