@@ -17,6 +17,7 @@ from farm import keys, lifecycle, recovery
 from farm.jobs import Output, State
 from farm.ledger import Ledger
 from farm.webhooks import Deliveries
+from tests.faults.undisturbed import outputs, rarely
 from tests.redises import redis_server
 from tests.running import Running, quiet, running
 
@@ -28,19 +29,10 @@ TEXT = "\n\n".join(
 )
 
 
-def rarely(*values: Any) -> Any:
-    """What `make faults` tries, and not every run."""
-    return pytest.param(*values, marks=pytest.mark.faults)
-
-
 @pytest.fixture(scope="module")
 def expected(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outputs of the job that nothing happened to."""
-    with running(redis_server, tmp_path_factory.mktemp("quiet")) as farm:
-        farm.redis.flushall()
-        farm.submit(TEXT, **BOOK)
-        assert farm.finish() == "completed"
-        return farm.outputs()
+    return outputs(redis_server, tmp_path_factory.mktemp("quiet"), TEXT, **BOOK)
 
 
 @pytest.fixture

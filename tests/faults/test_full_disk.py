@@ -16,6 +16,7 @@ from farm.jobs import Output
 from farm.storage.atomic import TEMPORARY
 from farm.storage.local import LocalStore
 from tests.faults.disks import Disk, small_disk
+from tests.faults.undisturbed import outputs, rarely
 from tests.running import Running, quiet, running
 
 TEXT = "# One\n\nOne is here. Two is there.\n\n# Two\n\n" + "A sentence of words, and more. " * 20
@@ -42,16 +43,7 @@ def farm(redis_url: str, tmp_path: Path, disk: Disk) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def expected(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outputs of the job that nothing happened to."""
-    with running(redis_server, tmp_path_factory.mktemp("quiet")) as farm:
-        farm.redis.flushall()
-        farm.submit(TEXT, **JOB)
-        assert farm.finish() == "completed"
-        return farm.outputs()
-
-
-def rarely(*values: Any) -> Any:
-    """What `make faults` tries, and not every run."""
-    return pytest.param(*values, marks=pytest.mark.faults)
+    return outputs(redis_server, tmp_path_factory.mktemp("quiet"), TEXT, **JOB)
 
 
 def waits(farm: Running) -> str:

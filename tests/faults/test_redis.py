@@ -22,6 +22,7 @@ from farm.submission import accept, find
 from farm.webhooks import Deliveries
 from tests.deliveries import SECRET
 from tests.faults.relay import Relay, relay
+from tests.faults.undisturbed import outputs, rarely
 from tests.receivers import receiver
 from tests.redises import Server, redis_server
 from tests.running import Running, acting, quiet, running
@@ -33,19 +34,10 @@ JOB: dict[str, Any] = {"kind": "book", "name": "a.md", "output": Output("wav", "
 STAGES = ["read", "page", "chunk", "items", "package"]
 
 
-def rarely(*values: Any) -> Any:
-    """What `make faults` tries, and not every run."""
-    return pytest.param(*values, marks=pytest.mark.faults)
-
-
 @pytest.fixture(scope="module")
 def expected(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outputs of the job that nothing happened to."""
-    with running(redis_server, tmp_path_factory.mktemp("quiet")) as farm:
-        farm.redis.flushall()
-        farm.submit(TEXT, **JOB)
-        assert farm.finish() == "completed"
-        return farm.outputs()
+    return outputs(redis_server, tmp_path_factory.mktemp("quiet"), TEXT, **JOB)
 
 
 def check(farm: Running, expected: dict[str, str], job: str = "j") -> None:

@@ -18,6 +18,7 @@ from farm.jobs import Output
 from farm.storage.s3 import S3Store
 from farm.submission import accept
 from tests.faults.proxy import Proxy, Rule, faulty
+from tests.faults.undisturbed import outputs, rarely
 from tests.running import Running, quiet, running
 from tests.storage.servers import BUCKET, Server, connect, serve
 from tests.test_submission import draft
@@ -34,11 +35,6 @@ CONTENT = b"hello " * 1000
 LARGE = bytes(range(256)) * (17 << 12)
 
 Open = Callable[..., S3Store]
-
-
-def rarely(*values: Any) -> Any:
-    """What `make faults` tries, and not every run."""
-    return pytest.param(*values, marks=pytest.mark.faults)
 
 
 @pytest.fixture(scope="module", params=["moto", rarely("nanio")])
@@ -199,11 +195,7 @@ TROUBLE = [
 @pytest.fixture(scope="module")
 def expected(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The outputs of the job that nothing happened to."""
-    with running(redis_server, tmp_path_factory.mktemp("quiet")) as farm:
-        farm.redis.flushall()
-        farm.submit(TEXT, **JOB)
-        assert farm.finish() == "completed"
-        return farm.outputs()
+    return outputs(redis_server, tmp_path_factory.mktemp("quiet"), TEXT, **JOB)
 
 
 @pytest.fixture
