@@ -83,8 +83,8 @@ def monitored(url: str, seen: list[str]) -> Iterator[None]:
         yield
     finally:
         client.client_kill_filter(_type="normal", skipme=True)
+        thread.join(10)  # before its connection is closed under it
         client.close()
-        thread.join(10)
 
 
 def submit(running: Running, there: Receiver) -> None:
