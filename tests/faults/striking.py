@@ -113,6 +113,7 @@ class Striker:
 
     def _strike_redis(self, fault: Fault) -> Struck:
         with self._redis:  # one after another: there is one
+            waiting(lambda: bool(self._candidates("child")), MEET_S)
             server = self._rig.redis
             assert server.process is not None
             struck = self._note(fault)
