@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
+
+# On a busy machine the first example, which loads what it needs, may take a while.
+settings.register_profile("farm", parent=settings(), deadline=None)
+settings.load_profile("farm")
 
 
 def redis_executable() -> str:

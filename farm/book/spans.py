@@ -232,7 +232,7 @@ def _common(one: etree._Element | None, other: etree._Element | None) -> etree._
 
 
 def _is_xhtml(element: etree._Element) -> bool:
-    return etree.QName(element).namespace == XHTML
+    return str(element.tag).startswith(f"{{{XHTML}}}")
 
 
 def _fits(element: etree._Element) -> bool:

@@ -13,7 +13,7 @@ from types import TracebackType
 from lxml import etree
 
 from farm.errors import InvalidInput
-from farm.text.xhtml import parse
+from farm.text.xhtml import name, parse
 
 #: Entries an archive may have; the longest books have a few thousand.
 MOST_ENTRIES = 20_000
@@ -149,7 +149,7 @@ class Container:
         for method in self.xml(_ENCRYPTION).iter("{*}EncryptionMethod"):
             algorithm = method.get("Algorithm", "")
             parent = method.getparent()
-            data = parent is not None and etree.QName(parent).localname == "EncryptedData"
+            data = parent is not None and name(parent) == "encrypteddata"
             if data and algorithm not in _FONT_ALGORITHMS:
                 raise InvalidInput(
                     f"{self.name!r} is encrypted (DRM); the farm reads books without it only"

@@ -38,6 +38,9 @@ _LONGEST_ABBREVIATION = 12
 #: What closes a quotation or a title; the library lets some of them begin the next sentence.
 _CLOSERS = frozenset("」』）】》〉")
 _ZERO_WIDTH_JOINER = "\u200d"
+#: White space that the library takes for one byte wide: it panics at a no-break space after an
+#: initial (`Plan A\u00a0.`).
+_WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
 
 
 def sentence_spans(text: str, language: str) -> Iterator[tuple[int, int]]:
@@ -104,9 +107,8 @@ def halves(text: str, start: int, end: int) -> tuple[int, Boundary] | None:
 
 
 def _sentence_ends(window: str, language: str) -> list[int]:
-    ends = [
-        int(found["end_index"]) for found in sentencex.get_sentence_boundaries(language, window)
-    ]
+    seen = _WIDE_SPACE.sub(" ", window)
+    ends = [int(found["end_index"]) for found in sentencex.get_sentence_boundaries(language, seen)]
     if not ends or ends[-1] != len(window):
         ends.append(len(window))
     return sorted({_after_closers(window, end) for end in ends})

@@ -124,9 +124,12 @@ def read_page(data: bytes) -> tuple[Page | None, str]:
 
 
 def name(element: etree._Element) -> str:
-    """The local name of an element in lower case; empty for a comment or an entity."""
+    """The local name of an element in lower case; empty for a comment or an entity.
+
+    A prefix that nobody declared is no part of it, but stays in the tag, where QName refuses it.
+    """
     tag: object = element.tag
-    return etree.QName(tag).localname.lower() if isinstance(tag, str) else ""
+    return re.split("[}:]", tag)[-1].lower() if isinstance(tag, str) else ""
 
 
 def text_of(element: etree._Element) -> str:

@@ -105,9 +105,18 @@ MARKDOWN = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("shape", MARKDOWN)
+def test_a_shape_of_markdown_by_itself_is_read(shape: str) -> None:
+    _read_markdown([shape])
+
+
 @BOUNDED
 @given(st.lists(st.sampled_from(MARKDOWN), min_size=1, max_size=8))
 def test_no_word_of_markdown_is_dropped_in_silence(shapes: list[str]) -> None:
+    _read_markdown(shapes)
+
+
+def _read_markdown(shapes: list[str]) -> None:
     filled, words = _words(["§.", *shapes])
     # Where a link leads is no text; neither is what only looks like a tag.
     hidden = {word for part in filled if part.startswith(("[1]: ", "<word")) for word in words
@@ -127,9 +136,18 @@ PAGES = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("shape", PAGES)
+def test_a_shape_of_a_page_by_itself_is_read(shape: str) -> None:
+    _read_page([shape])
+
+
 @BOUNDED
 @given(st.lists(st.sampled_from(PAGES), min_size=1, max_size=8))
 def test_no_word_of_a_page_is_dropped_in_silence(shapes: list[str]) -> None:
+    _read_page(shapes)
+
+
+def _read_page(shapes: list[str]) -> None:
     filled, words = _words(["<p>§</p>", *shapes])
     hidden = {word for part in filled if part.startswith("<?x") for word in words if word in part}
     body = f"<html xmlns:epub='x'><body>{''.join(filled)}</body></html>"

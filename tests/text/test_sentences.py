@@ -161,6 +161,12 @@ def test_ornaments_join_a_neighbour_and_alone_are_silent() -> None:
     assert [(piece.spoken, piece.end) for piece in after] == [("He left.", 12)]
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000", "\u2028", "\u0085"])
+@pytest.mark.parametrize("text", ["Plan A§. Then B§.", "A§.", "5§A§.§b", "M§. Dupont§!"])
+def test_white_space_of_several_bytes_breaks_nothing(text: str, space: str) -> None:
+    check_tiling(text.replace("§", space), sentences(text.replace("§", space), "en", 40), 40)
+
+
 def test_a_blank_paragraph_has_no_sentences() -> None:
     assert sentences("", "en") == []
     assert sentences(" \n\t\u00a0", "en") == []
