@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from farm import keys, lifecycle
-from farm.errors import JobError, NotFound, TooNew
+from farm.errors import JobError, LedgerUnavailable, NotFound, TooNew
 from farm.farm import Farm
 from farm.jobs import Spec, State
 
@@ -37,6 +37,18 @@ def recover(farm: Farm) -> int:
     for job in set(farm.ledger.live()) - marked:
         _end(farm, job)
     return taken
+
+
+def take_up(farm: Farm, job: str) -> None:
+    """Begin a job whose acceptor died before he did; nothing if the ledger knows it, or it ended.
+
+    Who asks for it again need not wait for the control process's next look. Where Redis is away,
+    that look begins it.
+    """
+    with suppress(LedgerUnavailable):
+        marker = keys.open_marker(job, 1)
+        if not farm.ledger.knows(job) and farm.store.exists(marker):
+            _look(farm, job, 1)
 
 
 def _end(farm: Farm, job: str) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from farm import keys, lifecycle
+from farm import keys, lifecycle, recovery
 from farm.access import LOCAL, Key
 from farm.errors import Conflict, FarmError, InvalidInput, NotFound
 from farm.farm import Farm
@@ -82,6 +82,8 @@ def find(farm: Farm, owner: str, name: str) -> Spec:
 def found(farm: Farm, owner: str, name: str, request: str) -> Spec | None:
     """Return the job that a request of this name made before; None where it is the first.
 
+    It is begun, should whoever accepted it have died before he did.
+
     Raises:
         Conflict: the name is that of a job from another request.
     """
@@ -93,6 +95,7 @@ def found(farm: Farm, owner: str, name: str, request: str) -> Spec | None:
         return None
     if spec.request != request:
         raise Conflict(f"there is a job {name!r} already, from another request")
+    recovery.take_up(farm, spec.id)
     return spec
 
 

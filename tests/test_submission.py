@@ -152,6 +152,7 @@ def test_a_submission_that_dies_at_any_write_can_be_made_again(
         store.left = 1_000_000
         farm.queue.clear()
         spec, _ = accept(farm.farm, draft(farm), "ann", name="book")
+        assert farm.farm.ledger.knows(spec.id)  # it waits for nobody to take it up
         assert farm.finish(spec.id) == "completed"
         monkeypatch.setattr(recovery, "WRITING_S", -1.0)
         recovery.recover(farm.farm)
