@@ -167,7 +167,8 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
     rate = spec.output.sample_rate or spec.voices[item.voice or spec.voice].sample_rate
     bounded = not {"words", "sentences"}.isdisjoint(spec.output.options)
     marked = bool(spec.output.subtitles) or spec.kind == "book" or bounded
-    tape = Tape(bench.shelf, rate, bench.folder, marked=marked)
+    measured = spec.output.loudness is not None
+    tape = Tape(bench.shelf, rate, bench.folder, marked=marked, measured=measured)
     with _disk_errors(), tape:
         tape.record(rows, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
         if spec.output.package == "azure" and not (tape.spoken or tape.failed or tape.error):

@@ -120,7 +120,9 @@ class Shelf:
 class Tape:
     """An item's joined signal, as raw float32, and its marks, one JSON a line."""
 
-    def __init__(self, shelf: Shelf, sample_rate: int, folder: Path, *, marked: bool) -> None:
+    def __init__(
+        self, shelf: Shelf, sample_rate: int, folder: Path, *, marked: bool, measured: bool
+    ) -> None:
         """Begin an empty tape; what goes to disk goes to `folder`, until the `with` block ends."""
         self.sample_rate = sample_rate
         self.spoken = 0
@@ -134,11 +136,13 @@ class Tape:
         self.notices: dict[str, Notice] = {}
         """By message, in the order of the text."""
         self.loudness = loudness.Loudness(-np.inf, -np.inf)
+        """Not of a tape that is not measured."""
         self._shelf = shelf
         where = str(folder)
         self._signal = SpooledTemporaryFile(IN_MEMORY, dir=where)  # noqa: SIM115
         self.marks = SpooledTemporaryFile(IN_MEMORY, dir=where)  # noqa: SIM115
         self._marked = marked
+        self._measured = measured
         self._length = 0
 
     def __enter__(self) -> Self:
@@ -171,7 +175,11 @@ class Tape:
         """
         pieces = self._pieces(rows, joining.count(head_ms, self.sample_rate))
         joined = joining.join(pieces, self.sample_rate, head_ms, tail_ms)
-        self.loudness = loudness.measure(self._written(joined), self.sample_rate)
+        blocks = self._written(joined)
+        if self._measured:
+            self.loudness = loudness.measure(blocks, self.sample_rate)
+        else:
+            deque(blocks, maxlen=0)
 
     def blocks(self, gain: float) -> Iterator[Samples]:
         """Read the joined signal back, louder or softer."""

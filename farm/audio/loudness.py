@@ -152,10 +152,10 @@ class _Peak:
         # Sample n + REACH - 1 of a window's 2 * REACH is the one before the gap looked into.
         around = np.lib.stride_tricks.sliding_window_view(signal, 2 * REACH)
         beside = np.maximum(size[REACH - 1 : -REACH], size[REACH : len(size) - REACH + 1])
-        for at in range(0, len(beside), GAPS):
-            (gaps,) = np.nonzero(beside[at : at + GAPS] * OVERSHOOT > self._highest)
-            between = around[at + gaps] @ _INTERPOLATION
-            self._highest = max(self._highest, float(np.abs(between).max(initial=0.0)))
+        (gaps,) = np.nonzero(beside > self._highest / OVERSHOOT)
+        for at in range(0, len(gaps), GAPS):
+            between = around[gaps[at : at + GAPS]] @ _INTERPOLATION
+            self._highest = max(self._highest, float(np.abs(between).max()))
 
     def finish(self) -> float:
         """Return the true peak in dBTP, to 0.001 dB: more would differ with the processor."""
