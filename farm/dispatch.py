@@ -18,8 +18,9 @@ from farm.errors import Damaged, DeviceLost, FarmError, JobError, Unavailable
 from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref, parse
 from farm.lifecycle import fail, mend, restart
-from farm.stages import STAGES, Work
+from farm.stages import STAGES
 from farm.tape import Lost
+from farm.work import Work
 
 log = logging.getLogger(__name__)
 

@@ -5,30 +5,25 @@ A stage may be run twice and at any time; only the ledger's first record of it c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from farm import keys, planning, publishing, quarantine, reading, revising, voices, warming
 from farm.assembly import Bench, ItemRecord, Outbox, assemble
 from farm.audio import Audio
 from farm.engines import Engine, phonemiser
 from farm.errors import (
-    Damaged,
-    InvalidInput,
     JobError,
     LedgerUnavailable,
-    NotFound,
     OutOfMemory,
     UnknownVoice,
 )
 from farm.farm import Farm
 from farm.jobs import (
-    About,
     Chunk,
     Head,
     Item,
@@ -39,90 +34,20 @@ from farm.jobs import (
     Spec,
     State,
     Voice,
-    from_json,
     to_json,
 )
-from farm.ledger import Claim, Ref
+from farm.ledger import Ref
 from farm.lifecycle import close
-from farm.storage import Store, scratch
+from farm.storage import scratch
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
-from farm.text import Lexicons
+from farm.work import REQUESTS, Work, at_once, parsed, stored
 
-#: Store requests under way at once beside the work: enough for 50 ms a request.
-REQUESTS = 32
 #: Failures that the ledger keeps of a job at most; it counts the others.
 FAILURES = 10_000
 
-T = TypeVar("T")
-
 Outcome = tuple[dict[str, Any], list[Ref]]
 """A few numbers for people, and the units that follow."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One claimed unit of work."""
-
-    farm: Farm
-    ref: Ref
-    claim: Claim
-    holder: str
-    spoken: Callable[[dict[str, Any]], None] = lambda _: None
-    """Called when a chunk needs its device no more, with a few numbers for people."""
-
-    @property
-    def spec(self) -> Spec:
-        """The job as accepted."""
-        return _spec(self.farm.store, self.ref.job, self.claim.attempt)
-
-    @property
-    def about(self) -> About:
-        """What the document says of itself."""
-        return _about(self.farm.store, self.ref.job, self.ref.revision, self.claim.attempt)
-
-    def plan_key(self, kind: str, page: int) -> str:
-        """Key of a page of the plan."""
-        return keys.plan(self.ref.job, self.ref.revision, kind, page)
-
-    def output_key(self, name: str) -> str:
-        """Key of something that this life of the revision makes."""
-        return keys.attempt(self.ref.job, self.ref.revision, self.claim.attempt, name)
-
-
-# What is kept between units is kept by attempt: a job may be removed, and another take its id.
-
-
-@lru_cache(maxsize=64)
-def _about(store: Store, job: str, rev: int, attempt: str) -> About:  # noqa: ARG001
-    key = keys.about(job, rev)
-    return _read(About, key, _get(store, key))
-
-
-@lru_cache(maxsize=8)
-def _lexicons(store: Store, job: str, attempt: str) -> Lexicons:
-    return reading.lexicons(store, _spec(store, job, attempt))
-
-
-@lru_cache(maxsize=64)
-def _spec(store: Store, job: str, attempt: str) -> Spec:  # noqa: ARG001
-    return _read(Spec, keys.spec(job), store.get(keys.spec(job)))
-
-
-def _get(store: Store, key: str) -> bytes:
-    """Return what an earlier stage has stored: that it is gone is no fault of the caller."""
-    try:
-        return store.get(key)
-    except NotFound as error:
-        raise Damaged(key, "it is gone") from error
-
-
-def _read(kind: type[T], key: str, row: bytes) -> T:
-    """Read what this farm itself has stored: what cannot be read is no fault of the caller."""
-    try:
-        return from_json(kind, row)
-    except InvalidInput as error:
-        raise Damaged(key, str(error)) from error
 
 
 def read(work: Work) -> Outcome:
@@ -130,7 +55,7 @@ def read(work: Work) -> Outcome:
     farm, ref, spec = work.farm, work.ref, work.spec
     key = keys.head(ref.job, ref.revision)
     if farm.store.exists(key):
-        head = _read(Head, key, farm.store.get(key))
+        head = parsed(Head, key, farm.store.get(key))
         for page in range(head.pages):
             _send_page(work, page)
     else:
@@ -153,26 +78,19 @@ def page(work: Work) -> Outcome:
     """Plan one page. What an earlier run of this stage stored stands: it is the same."""
     store, number = work.farm.store, work.ref.page
     source = work.plan_key("source", number)
-    passages = [_read(Passage, source, row) for row in _get(store, source).splitlines()]
+    passages = [parsed(Passage, source, row) for row in stored(store, source).splitlines()]
     first = work.ref.revision == 1  # which has no edits
     edits = [] if first else revising.edits_of(work.farm, work.ref.job, work.ref.revision)
-    lexicons = _lexicons(store, work.ref.job, work.claim.attempt)
-    planned = planning.plan(passages, work.spec, phonemiser, edits, lexicons)
+    planned = planning.plan(passages, work.spec, phonemiser, edits, work.lexicons)
     made = {kind: _lines(chunks) for kind, chunks in planned.chunks.items()}
     made["pages"] = _lines(planned.parts)
 
     def put(kind: str) -> bool:
         return store.put(work.plan_key(kind, number), made[kind], if_absent=True)
 
-    _at_once(put, made)
+    at_once(put, made)
     record = _page_record(planned, ".now" if work.ref.lane.endswith(".now") else "")
     return {"segments": record["segments"]}, work.farm.ledger.planned(work.ref, record)
-
-
-def _at_once(act: Callable[[str], T], names: Iterable[str]) -> list[T]:
-    """Do something of the store's with each name, all at the same time."""
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        return list(pool.map(act, names))
 
 
 def _lines(rows: Any) -> bytes:
@@ -207,8 +125,8 @@ def chunk(work: Work) -> Outcome:
     """Speak one chunk."""
     farm, ref, spec = work.farm, work.ref, work.spec
     key = work.plan_key(ref.lane.split(".")[0], ref.page)
-    rows = _chunks(farm.store, key, work.claim.attempt)
-    wanted = _read(Chunk, key, rows[ref.chunk] if ref.chunk < len(rows) else b"")
+    rows = work.chunks(key)
+    wanted = parsed(Chunk, key, rows[ref.chunk] if ref.chunk < len(rows) else b"")
     voice = spec.voices[wanted.voice]
     # `allowed` asks, too, beside other store requests: a loaded voice need not wait for both.
     loaded = voice.digest in farm.engines
@@ -273,11 +191,6 @@ def _numbers(farm: Farm, spoken: Spoken) -> dict[str, Any]:
     return numbers | {"failed": len(numbers.pop("failures")), "device": farm.slot.name}
 
 
-@lru_cache(maxsize=4)
-def _chunks(store: Store, key: str, attempt: str) -> list[bytes]:  # noqa: ARG001
-    return _get(store, key).splitlines()
-
-
 def items(work: Work) -> Outcome:
     """Assemble a run of items, and write the record of it.
 
@@ -321,9 +234,7 @@ def _assembled(work: Work, bench: Bench) -> Iterator[ItemRecord]:
 
 
 def _item(work: Work, index: int, page: int) -> Item:
-    ref = work.ref
-    on_page = _on_page(work.farm.store, ref.job, ref.revision, page, work.claim.attempt)
-    return on_page[index][0].item
+    return work.on_page(page)[index][0].item
 
 
 def _segment_key(spec: Spec, segment: Segment) -> str:
@@ -332,42 +243,22 @@ def _segment_key(spec: Spec, segment: Segment) -> str:
 
 def _passages(work: Work, index: int, first: int) -> Iterator[tuple[Passage, Part]]:
     """Yield an item's passages and what is spoken of them, a page at a time."""
-    ref, page, parts = work.ref, first, 1
+    page, parts = first, 1
     while page < first + parts:
-        passage, part = _on_page(work.farm.store, ref.job, ref.revision, page, work.claim.attempt)[
-            index
-        ]
+        passage, part = work.on_page(page)[index]
         parts = part.parts
         yield passage, part
         page += 1
-
-
-@lru_cache(maxsize=4)
-def _on_page(
-    store: Store,
-    job: str,
-    rev: int,
-    page: int,
-    attempt: str,  # noqa: ARG001
-) -> dict[int, tuple[Passage, Part]]:
-    wanted = [keys.plan(job, rev, kind, page) for kind in ("source", "pages")]
-    source, score = _at_once(lambda key: _get(store, key), wanted)
-    passages = [_read(Passage, wanted[0], row) for row in source.splitlines()]
-    parts = [_read(Part, wanted[1], row) for row in score.splitlines()]
-    if len(passages) != len(parts):
-        raise Damaged(wanted[1], f"{len(parts)} parts of {len(passages)} passages")
-    both = zip(passages, parts, strict=True)
-    return {part.item: (passage, part) for passage, part in both}
 
 
 def package(work: Work) -> Outcome:
     """Package a job, publish its manifest and close it."""
     farm, ref, spec = work.farm, work.ref, work.spec
     wanted = [keys.head(ref.job, ref.revision), *farm.ledger.runs(ref.job)]
-    first, *runs = zip(wanted, _at_once(lambda key: _get(farm.store, key), wanted), strict=True)
-    head = _read(Head, *first)
+    first, *runs = zip(wanted, at_once(lambda key: stored(farm.store, key), wanted), strict=True)
+    head = parsed(Head, *first)
     made: dict[int, ItemRecord] = {}
-    for record in (_read(ItemRecord, key, row) for key, run in runs for row in run.splitlines()):
+    for record in (parsed(ItemRecord, key, row) for key, run in runs for row in run.splitlines()):
         made.setdefault(record.index, record)  # an earlier life may have assembled some, too
     records = [made[index] for index in sorted(made)]
     if len(records) != head.items:

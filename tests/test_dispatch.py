@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from farm import dispatch, keys, lifecycle, stages
+from farm import dispatch, keys, lifecycle, stages, work
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
 from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Output, Segment, to_json
@@ -258,8 +258,7 @@ def test_a_plan_that_is_damaged_is_made_again(
 
 def forget_what_is_read() -> None:
     """What this process has read of a plan is not as another's, which reads it now."""
-    for kept in (stages._about, stages._spec, stages._chunks, stages._on_page):
-        kept.cache_clear()
+    work.forget()
 
 
 def test_a_damaged_spec_is_waited_for_and_the_job_not_lost(farm: Running) -> None:
@@ -281,7 +280,7 @@ def test_what_an_earlier_life_was_still_assembling_counts_after_a_restart(farm: 
     assert claim.verdict == "go"
     farm.queue.popleft()
     lifecycle.restart(farm.farm, "j", 1)
-    stages.items(stages.Work(farm.farm, first, claim, "slow"))
+    stages.items(work.Work(farm.farm, first, claim, "slow"))
     assert farm.finish() == "completed"
     assert len(farm.manifest()["items"]) == 60
     assert all(farm.farm.store.exists(key) for key in files(farm))

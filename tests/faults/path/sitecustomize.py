@@ -21,8 +21,9 @@ from farm.audio import Audio
 from farm.engines import Engine, load
 from farm.jobs import Segment, Voice
 from farm.ledger import ledger
-from farm.stages import STAGES, Outcome, Work
+from farm.stages import STAGES, Outcome
 from farm.storage.s3 import S3Store
+from farm.work import Work
 
 #: Seconds that each unit and each forward pass takes longer, so that a fault meets somebody.
 PAUSE_S = float(os.environ["FAULTS_PAUSE_S"])
