@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -119,20 +120,20 @@ def test_a_component_that_hangs_is_waited_for_once_and_not_for_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "PATIENCE_S", 0.3)
-    asked = []
+    asked, over = [], threading.Event()
 
     def hangs(*_: Any, **__: Any) -> bool:
         asked.append(time.monotonic())
-        time.sleep(2)
-        return True
+        return over.wait(20)
 
     monkeypatch.setattr(api.farm.store, "put", hangs)
     probes = Probes(api.service.settings, api.farm)
     begun = time.monotonic()
     for _ in range(3):
         assert probes.look().components["store"].reason == "no answer in 0 s"
-    assert time.monotonic() - begun < 1.8
+    assert time.monotonic() - begun < 15
     assert len(asked) == 1
+    over.set()
 
 
 def test_answers_are_kept_for_a_while(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

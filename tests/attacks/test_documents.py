@@ -96,7 +96,7 @@ def test_a_million_files_are_refused_before_their_directory_is_read(tmp_path: Pa
     start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InvalidInput, match=r"'a\.epub' is not an EPUB: \d+ bytes at once"):
         read(path, path.name)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
