@@ -33,7 +33,7 @@ UNSTORED = 32
 UNREAD = "the voice takes no phonemes: what has some is read as it is written"
 #: Deaths of a worker with the same segment in flight before that segment is given up untried. After
 #: the first it is spoken in a process of its own, so these are others' doing, or take the host.
-ATTEMPTS = 10
+ATTEMPTS = 100
 
 
 @dataclass

@@ -438,3 +438,20 @@ def test_one_changed_word_costs_one_segment(farm: Running) -> None:
     farm.submit(lines.replace("Line 7 of many", "Line 7 of plenty"), job="b", kind="batch")
     farm.drain()
     assert (farm.count("misses", "b"), farm.count("hits", "b")) == (1, 19)
+
+
+def test_one_segment_that_was_in_flight_at_fifty_deaths_is_spoken(farm: Running) -> None:
+    farm.submit("One is here, and innocent.")
+    for number in range(50):
+        ref = farm.until("chunk")
+        claim = farm.farm.ledger.claim(ref, f"holder {number}")
+        assert claim.verdict == "go"
+        (segment,) = farm.planned()
+        assert claim.suspects == ({segment.digest: number} if number else {})
+        farm.farm.ledger.flight(ref, f"holder {number}", [segment.digest])
+        farm.queue.clear()
+        farm.hurry()
+        farm.control.tick()
+    assert farm.finish() == "completed"
+    assert farm.count("failed") == 0
+    assert len(farm.segments()) == 1

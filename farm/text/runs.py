@@ -8,6 +8,7 @@ from typing import Literal
 
 from farm.jobs import Block, Phones, Prosody
 from farm.text.cutting import sentence_spans
+from farm.text.sentences import more_than_ornament
 
 Ends = Literal["clause", "sentence", "paragraph"]
 
@@ -91,6 +92,8 @@ class Blocks:
         """Characters of the source so far."""
         self.late_pause = False
         """Whether the last thing so far is a pause."""
+        self.lost: list[str] = []
+        """Paragraphs and sentences without a word in them that somebody may have meant."""
         self._usual = usual
         self._runs: list[_Run] = []
 
@@ -138,8 +141,10 @@ class Blocks:
 
     def _flush(self) -> bool:
         """Make blocks of the runs so far; whether there was anything to speak."""
+        silent = "".join(run.text for run in self._runs)
         runs, self._runs = _with_marks(self._runs), []
         if not runs:
+            self.lost += filter(None, [more_than_ornament(silent).strip()])
             return False
         texts = [run.text for run in runs]
         whole, at = "".join(texts), 0

@@ -142,7 +142,7 @@ def _join_silent(pieces: list[Sentence], text: str) -> list[Sentence]:
     joined: list[Sentence] = []
     for piece in pieces:
         if not piece.spoken:
-            piece = replace(piece, lost=_more_than_ornament(text[piece.start : piece.end]))
+            piece = replace(piece, lost=more_than_ornament(text[piece.start : piece.end]))
         if not joined:
             joined.append(piece)
             continue
@@ -157,7 +157,7 @@ def _join_silent(pieces: list[Sentence], text: str) -> list[Sentence]:
     return joined
 
 
-def _more_than_ornament(source: str) -> str:
+def more_than_ornament(source: str) -> str:
     """Return a text without words if somebody may have meant it to be read; else nothing."""
     meant = not source.isascii() and any(map(_is_sign, source))
     return source if meant else ""

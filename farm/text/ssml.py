@@ -118,6 +118,8 @@ class _Reader:
                 self.warn(root, f"{name} is not honoured: the whole document is spoken")
         self._inside(root, self._tongue(root, style), 1)
         self.blocks.edge("paragraph")
+        for text in self.blocks.lost:
+            self.warn(None, f"nothing that can be spoken: {text[:_NAME]!r}")
         if self.blocks.late_pause:
             self.warn(None, "a break after the last word is left out")
 

@@ -10,6 +10,7 @@ import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from farm import planning
@@ -30,6 +31,8 @@ PLS = (
     b'alphabet="ipa" xml:lang="en">?</lexicon>'
 )
 PAGE = page("<h1>A</h1><p>B.</p>")
+#: Elements of SSML within which every word is spoken as it is written.
+PLAIN_TAGS = {"speak", "p", "s", "emphasis", "prosody", "break", "voice", "w", "token"}
 
 
 def spec(language: str = "en") -> Spec:
@@ -117,20 +120,27 @@ def lines(data: bytes) -> None:
     assert len(found) == len(rows), (found, rows)
     for row in found:
         (row.error if isinstance(row, BadLine) else row.text).encode()
+        if not isinstance(row, BadLine):
+            check_planned([Block(row.text)])
 
 
 def marked_up(data: bytes) -> None:
     """Any bytes as SSML, and within it."""
     for document in (data, b"<speak>" + data + b"</speak>"):
-        blocks: tuple[Block, ...] = ()
-        refused = "."
+        refused, found = "", ssml.Document(())
         try:
-            blocks = ssml.read(document).blocks
+            found = ssml.read(document)
         except FarmError as error:
             refused = str(error)
-        assert len(refused.splitlines()) == 1, repr(refused)
-        for block in blocks:
-            block.text.encode()
+        if refused:
+            assert len(refused.splitlines()) == 1, repr(refused)
+            continue
+        check_planned([replace(each, voice="", language="") for each in found.blocks])
+        root = ssml.parse(document)
+        if {str(each.tag) for each in root.iter()} <= PLAIN_TAGS and not found.warnings:
+            spoken = "".join(block.text for block in found.blocks)
+            meant = [each for each in "".join(map(str, root.itertext())) if _means(each)]
+            assert set(meant) <= set(spoken), (document, spoken)
 
 
 def lexicons(data: bytes) -> None:
