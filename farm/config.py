@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     id: str = "farm"
     """Farms that share a store touch only the jobs that carry their id."""
     broker_url: SecretStr = SecretStr("")
-    """Redis (`redis://`, `rediss://`, `unix://`); empty: an embedded farm with its own."""
+    """Redis: `redis://:PASSWORD@HOST`, `rediss://`, `unix://`; empty: an embedded one."""
     broker_password_file: str = ""
     """File of Redis's password, where `broker_url` has none."""
     store_url: str = ""
@@ -90,11 +90,25 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
     @model_validator(mode="after")
-    def _with_password(self) -> Settings:
-        """Put the password of its file into the broker's URL."""
+    def _reach_redis(self) -> Settings:
+        """Put the password of its file into the broker's URL, which must have one.
+
+        A Redis that anybody reaches over a network takes anybody's work; a socket is a file.
+        """
+        self._add_password()
+        url = urlsplit(self.broker_url.get_secret_value())
+        if url.scheme in ("redis", "rediss") and not url.password:
+            raise InvalidInput(
+                f"setting 'broker_url': {url.scheme}://{url.netloc} has no password; say "
+                f"{url.scheme}://:PASSWORD@{url.netloc.rpartition('@')[2]}, or set "
+                "'broker_password_file'"
+            )
+        return self
+
+    def _add_password(self) -> None:
         url, path = urlsplit(self.broker_url.get_secret_value()), self.broker_password_file
         if not path or not url.scheme or url.password:
-            return self
+            return
         try:
             password = Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
@@ -106,7 +120,6 @@ class Settings(BaseSettings):
         host = url.netloc.rpartition("@")[2]
         netloc = f"{url.username or ''}:{quote(password, safe='')}@{host}"
         self.broker_url = SecretStr(url._replace(netloc=netloc).geturl())
-        return self
 
     @property
     def device(self) -> str:

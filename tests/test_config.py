@@ -105,6 +105,13 @@ def test_a_bad_file_is_one_line_that_names_it(text: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["redis://redis.example:6379/0", "rediss://ann@127.0.0.1/0"])
+def test_a_redis_without_a_password_is_refused(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"rediss?://\S+ has no password; say redis"):
+        read_settings(broker_url=url)
+    assert read_settings(broker_url="unix:///run/redis.sock").broker_url
+
+
 def test_an_unknown_argument_is_refused() -> None:
     with pytest.raises(InvalidInput, match="setting 'colour'"):
         read_settings(colour="red")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import numpy as np
 import typer
@@ -22,12 +23,15 @@ from farm.engines.cloning import reference, speakers
 from farm.engines.cloning.speakers import DVector
 from farm.errors import EngineError, InvalidInput
 from farm.jobs import check_id
+from farm.outgoing import Outgoing
 from farm.studio import catalogue
 from farm.voices import VoiceFile, recordings
 
 #: Engines that speak with a d-vector.
 ENGINES = ("yourtts", "yourtts_onnx")
 
+#: Bytes of a recording that is fetched: half an hour of CD quality, mono.
+LARGEST = 160_000_000
 #: Roles of a base voice that tell who it is, not how it speaks: a clone has its own d-vector.
 _OF_SPEAKERS = ("d_vector", "encoder", "encoder_config", "reference", "speakers")
 
@@ -61,7 +65,8 @@ def register(app: typer.Typer) -> None:
 def clone(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Id of the new voice.")],
     reference: Annotated[
-        list[Path], typer.Option(help="A recording of the person; may be given several times.")
+        list[str],
+        typer.Option(help="A file or URL of the person speaking; may be given several times."),
     ],
     consent: Annotated[str, typer.Option(help='Who agreed, and when: "Ann Smith, 2026-11-22".')],
     base: Annotated[str, typer.Option(help="Voice to clone with; the only one if not given.")] = "",
@@ -69,12 +74,35 @@ def clone(
     json: JsonOption = False,
 ) -> None:
     """Make a voice that speaks like recordings of a person who agreed to it."""
-    file, measured = make(read_settings(), Wish(name, reference, consent, base, replace))
+    settings = read_settings()
+    with at_hand(settings, reference) as paths:
+        file, measured = make(settings, Wish(name, paths, consent, base, replace))
     if json:
         print_json({"id": file.id, "path": str(file.path), "consent": file.consent, **measured})
     else:
         heard = f"{measured['speech_s']:.1f} s of speech in {len(reference)} recordings"
         out.print(f"cloned {file.id} from {heard}; try it with: farm voices check {file.id}")
+
+
+@contextmanager
+def at_hand(settings: Settings, references: Sequence[str]) -> Iterator[list[Path]]:
+    """Have recordings as files during the block; those at an address are fetched.
+
+    Raises:
+        InvalidInput: an address leads to a place that is not public, or to no recording.
+        Unavailable: its server does not answer.
+    """
+    outgoing = Outgoing(tuple(settings.webhook_networks))
+    with TemporaryDirectory(prefix="farm-references-") as folder:
+        paths = []
+        for number, each in enumerate(references, 1):
+            path = Path(each)
+            if "://" in each:
+                name = Path(urlsplit(each).path).name or "recording"
+                path = Path(folder, f"{number}-{name}")
+                outgoing.download(each, path, LARGEST)
+            paths.append(path)
+        yield paths
 
 
 def make(settings: Settings, wish: Wish) -> tuple[VoiceFile, dict[str, Any]]:

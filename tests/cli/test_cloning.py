@@ -20,6 +20,7 @@ from farm.storage.local import LocalStore
 from tests.cli.conftest import Command
 from tests.engines.cloning.tiny_pair import make_voice
 from tests.exports import your_voices
+from tests.receivers import receiver
 
 Data = Callable[..., Any]
 
@@ -150,6 +151,24 @@ def test_recordings_that_will_not_do_are_refused(
     with pytest.raises(InvalidInput, match=line):
         command("voices", "clone", "ann", "--reference", heard, "--consent", CONSENT)
     assert not (home / "voices" / "ann.yaml").exists()
+
+
+@pytest.mark.usefixtures("base")
+def test_a_recording_at_an_address_is_fetched_and_none_from_inside(
+    data: Data, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = recorded(tmp_path / "a.wav", 0.02).read_bytes()
+    with receiver() as there:
+        there.answer = lambda _: (200, {"Content-Type": "audio/wav"}, heard)
+        address = f"{there.url}/recordings/ann.wav?token=x"
+        clone = ["voices", "clone", "ann", "--reference", address, "--consent", CONSENT]
+        with pytest.raises(InvalidInput, match="not public"):
+            data(*clone)
+        assert there.got == []
+        monkeypatch.setenv("FARM_WEBHOOK_NETWORKS", '["127.0.0.0/8"]')
+        assert data(*clone)["speech_s"] == 4.0
+    file = voices.read(home / "voices" / "ann.yaml")
+    assert [each.read_bytes() for each in file.references] == [heard]
 
 
 @pytest.mark.usefixtures("base")

@@ -23,7 +23,7 @@ def test_what_somebody_waits_for_goes_first_and_the_others_take_turns() -> None:
 
 
 def test_the_app_uses_that_order() -> None:
-    app = create_celery(read_settings(broker_url="redis://127.0.0.1:1/0"))
+    app = create_celery(read_settings(broker_url="redis://:secret@127.0.0.1:1/0"))
     module, name = app.conf.broker_transport_options["queue_order_strategy"].split(":")
     assert getattr(importlib.import_module(module), name) is NowFirst
 

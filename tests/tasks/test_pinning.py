@@ -99,7 +99,11 @@ def test_a_gpu_that_is_not_there_is_told_when_the_worker_starts(tmp_path: Path) 
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
     run = subprocess.run(
         [sys.executable, "-m", "farm.cli", "worker", "--family", "piper", "--devices", "cuda:99"],
-        env={**kept, "FARM_BROKER_URL": "redis://127.0.0.1:1/0", "FARM_HOME": str(tmp_path)},
+        env={
+            **kept,
+            "FARM_BROKER_URL": "redis://:secret@127.0.0.1:1/0",
+            "FARM_HOME": str(tmp_path),
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -158,7 +162,7 @@ def test_the_apps_for_celerys_own_command_serve_their_families_queues() -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FARM_")}
     run = subprocess.run(
         [sys.executable, "-c", code],
-        env={**kept, "FARM_BROKER_URL": "redis://127.0.0.1:1/0", "FARM_CHILDREN": "3"},
+        env={**kept, "FARM_BROKER_URL": "redis://:secret@127.0.0.1:1/0", "FARM_CHILDREN": "3"},
         cwd=ROOT,
         capture_output=True,
         text=True,
