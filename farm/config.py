@@ -21,6 +21,9 @@ from farm.errors import InvalidInput
 #: Whom Flower lets in, with the password of the settings' file.
 FLOWER_USER = "farm"
 
+#: Seconds of a day.
+DAY_S = 86_400.0
+
 
 class Settings(BaseSettings):
     """Everything an operator can set; each also as `FARM_<NAME>`."""
@@ -67,6 +70,8 @@ class Settings(BaseSettings):
     """Networks (CIDR) that webhooks and reference URLs may reach though they are not public."""
     result_expires_s: int = 3600
     """Seconds that Celery keeps a task's small result, for Flower and for people."""
+    segment_days: float = Field(0, ge=0)
+    """Days after which a stored segment is deleted; spoken again if it is needed. 0: never."""
     upload_bytes: int = Field(256 << 20, ge=1)
     """Bytes of a file that a client may send to the API."""
     api_keys_file: str = ""

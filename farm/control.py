@@ -30,6 +30,8 @@ LOCK_S = 10
 RECOVER_EVERY = 30
 #: Looks between two searches for jobs to expire or delete.
 DUE_EVERY = 5
+#: Seconds between two searches for old segments, at most.
+SWEEP_S = 3600.0
 
 
 @dataclass
@@ -40,11 +42,14 @@ class Control:
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
     deliveries: Deliveries | None = None
     """Its webhooks, made in threads while this process holds the lock."""
+    segment_s: float = 0.0
+    """Seconds that a stored segment is kept; 0: until somebody deletes it."""
     _known: tuple[str, str] = ("", "")
     """The epoch and the life of Redis that was last looked at."""
     _ticks: int = 0
     _recovery: threading.Event = field(default_factory=threading.Event)
     _retention: threading.Event = field(default_factory=threading.Event)
+    _sweep: threading.Event = field(default_factory=threading.Event)
     """Set while it is due."""
 
     def run(self, over: threading.Event) -> None:
@@ -81,6 +86,7 @@ class Control:
             self._known = ("", "")
             self._recovery.clear()
             self._retention.clear()
+            self._sweep.clear()
             return False
         # A Redis that came back, or a replica in its place, may have lost its last writes.
         known = (ledger.epoch(uuid.uuid4().hex)[0], ledger.life())
@@ -88,6 +94,8 @@ class Control:
             self._recovery.set()
         if self._ticks % DUE_EVERY == 0:
             self._retention.set()
+        if self.segment_s and self._ticks % self._sweep_every == 0:
+            self._sweep.set()
         self._known = known
         self._ticks += 1
         self._send_again()
@@ -104,6 +112,14 @@ class Control:
             if due:
                 # Of two clocks the earlier: one that has jumped ahead ends no job before its time.
                 retention.act(self.farm, min(time.time(), self.farm.ledger.time()))
+        with _done_once(self._sweep) as due:
+            if due and (gone := retention.sweep(self.farm, time.time() - self.segment_s)):
+                log.warning("control: deleted %d old segments", gone)
+
+    @property
+    def _sweep_every(self) -> int:
+        """Looks between two searches for old segments: an hour, or a quarter of what they last."""
+        return max(1, int(min(SWEEP_S, self.segment_s / 4) / TICK_S))
 
     def _send_again(self) -> None:
         ledger = self.farm.ledger

@@ -7,12 +7,13 @@ import faulthandler
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 #: Seconds that a child may take to end by itself.
 STOP_S = 8.0
+#: Bytes of a log, after which it becomes `.1` in place of the last one.
+LOG_BYTES = 16 << 20
 #: Seconds of life after which a child's end says nothing about its start.
 HEALTHY_S = 60.0
 
@@ -77,7 +80,8 @@ class Child:
     """How far it stands back where processors are short (nice(2))."""
 
     def keep(self, environment: dict[str, str]) -> None:
-        """Start the process if it is not running and its pause is over."""
+        """Start the process if it is not running and its pause is over; keep its log small."""
+        self._bound_log()
         if self.process is not None and self.process.poll() is not None:
             log.warning("%s ended with %s", self.name, self.process.returncode)
             self.signal(signal.SIGKILL)  # what it leaves behind
@@ -98,6 +102,13 @@ class Child:
                     pass_fds=self.inherits,
                     preexec_fn=self._begin,
                 )
+
+    def _bound_log(self) -> None:
+        """Set a long log aside; the process, which only appends, goes on with an empty one."""
+        with suppress(OSError):  # none yet, or a full disk
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_name(f"{self.log.name}.1"))
+                os.truncate(self.log, 0)
 
     def _begin(self) -> None:
         os.nice(self.niceness)

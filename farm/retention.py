@@ -1,4 +1,4 @@
-"""Jobs that do not last: those past their deadline, past their time to live, or purged.
+"""What does not last: jobs past their deadline or time to live, or purged; old segments.
 
 `due/<time>-<job>` in the store says when to look at a job; what is due then is told by the job
 itself, so a marker that is out of date does nothing.
@@ -79,6 +79,19 @@ def purge(farm: Farm, job: str) -> int:
     for key in own:
         farm.store.delete(key)
     return len(own)
+
+
+def sweep(farm: Farm, before: float) -> int:
+    """Delete the segments stored before a time (Unix seconds); return how many.
+
+    Those of every farm on this store. What a job still needs of them it speaks again, so this may
+    run at any time; a segment that is used again does not grow younger by that.
+    """
+    number = 0
+    for key in farm.store.list_older(keys.SEGMENTS, before):
+        farm.store.delete(key)
+        number += 1
+    return number
 
 
 def _segments(farm: Farm, spec: Spec) -> Iterator[str]:

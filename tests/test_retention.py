@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from farm import keys, lifecycle, retention, revising
+from farm.control import Control
 from farm.errors import Conflict, NotFound
-from tests.running import Running, running
+from tests.running import Running, quiet, running
 
 TEXT = "One is here. Two is there."
 
@@ -123,3 +124,37 @@ def test_a_marker_that_is_none_stops_nothing(
     assert retention.act(farm.farm, time.time() + 62) == 1
     assert farm.show()["state"] == "expired"
     assert "no marker of a job" in caplog.text
+
+
+def test_old_segments_are_swept_and_young_ones_are_kept(farm: Running) -> None:
+    farm.submit(TEXT)
+    farm.drain()
+    before = farm.outputs()
+    assert retention.sweep(farm.farm, time.time() - 60) == 0
+    assert retention.sweep(farm.farm, time.time() + 60) == 2
+    assert (farm.segments(), farm.outputs()) == ([], before)
+    farm.submit(TEXT, "again")
+    farm.drain()
+    assert farm.count("misses", "again") == 2
+
+
+def test_a_job_whose_segments_are_swept_in_the_midst_of_it_speaks_them_again(farm: Running) -> None:
+    farm.submit(TEXT)
+    farm.until("items")
+    assert retention.sweep(farm.farm, time.time() + 60) == 2
+    with quiet():
+        assert farm.finish() == "completed"
+    assert len(farm.segments()) == 2
+
+
+def test_the_control_process_sweeps_when_it_is_told_how_long_segments_last(farm: Running) -> None:
+    farm.submit(TEXT)
+    farm.drain()
+    kept = Control(farm.farm)
+    kept.tick()
+    assert len(farm.segments()) == 2
+    sweeping = Control(farm.farm, kept.holder, segment_s=0.001)
+    time.sleep(0.05)
+    with quiet():
+        sweeping.tick()
+    assert farm.segments() == []

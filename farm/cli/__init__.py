@@ -31,6 +31,7 @@ COMMANDS = {
     "keys": "keys",
     "export": "exporting",
     "recover": "recovering",
+    "gc": "collecting",
     "doctor": "doctor",
     "supervise": "supervising",
 }

@@ -9,7 +9,7 @@ import typer
 
 from farm.access import KeyFile
 from farm.cli.ending import until_told
-from farm.config import read_connected
+from farm.config import DAY_S, read_connected
 from farm.control import Control
 from farm.outgoing import Outgoing
 from farm.slots import slots
@@ -57,4 +57,5 @@ def control() -> None:
     farm = create_farm(settings, create_celery(settings))
     outgoing = Outgoing(tuple(settings.webhook_networks))
     secrets = signing_secrets(KeyFile(settings.keys_path))
-    Control(farm, deliveries=Deliveries(farm.store, farm.id, secrets, outgoing)).run(over)
+    deliveries = Deliveries(farm.store, farm.id, secrets, outgoing)
+    Control(farm, deliveries=deliveries, segment_s=settings.segment_days * DAY_S).run(over)

@@ -91,5 +91,12 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def list_older(self, prefix: str, than: float) -> Iterator[str]:
+        """Yield the keys of `list` whose objects were last written before a time (Unix seconds).
+
+        By the server's clock, or that of the host with the folder.
+        """
+
+    @abstractmethod
     def url(self, key: str, *, seconds: int = 3600) -> str:
         """An address at which a client can read the object for so long."""

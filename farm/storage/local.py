@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,6 +98,14 @@ class LocalStore(Store):
         """Yield the keys that begin with a prefix, one folder in memory at a time."""
         folder, _, name = check_prefix(prefix).rpartition("/")
         yield from _walk(self.root / folder, f"{folder}/" if folder else "", name, after)
+
+    def list_older(self, prefix: str, than: float) -> Iterator[str]:
+        """Yield old keys; see `Store.list_older`."""
+        for key in self.list(prefix):
+            path = self._path(key)
+            with mapped("read", path), suppress(FileNotFoundError):  # deleted meanwhile
+                if path.stat().st_mtime < than:
+                    yield key
 
     def url(self, key: str, *, seconds: int = 3600) -> str:  # noqa: ARG002
         """The file's own address (RFC 8089); it does not expire."""

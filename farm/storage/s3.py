@@ -143,13 +143,22 @@ class S3Store(Store):
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the keys that begin with a prefix, a request for each thousand."""
+        for each in self._listed(prefix, after):
+            yield str(each["Key"]).removeprefix(self.prefix)
+
+    def list_older(self, prefix: str, than: float) -> Iterator[str]:
+        """Yield old keys, by the bucket's own times."""
+        for each in self._listed(prefix):
+            if each["LastModified"].timestamp() < than:
+                yield str(each["Key"]).removeprefix(self.prefix)
+
+    def _listed(self, prefix: str, after: str = "") -> Iterator[Any]:
         pages = self._client().get_paginator("list_objects_v2")
         begins = self.prefix + check_prefix(prefix)
         follow = {"StartAfter": self.prefix + after} if after else {}
         with self._mapped(prefix):
             for page in pages.paginate(Bucket=self.bucket, Prefix=begins, **follow):
-                for each in page.get("Contents", ()):
-                    yield str(each["Key"]).removeprefix(self.prefix)
+                yield from page.get("Contents", ())
 
     def url(self, key: str, *, seconds: int = 3600) -> str:
         """Return a presigned address; S3 takes at most a week."""

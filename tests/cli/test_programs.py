@@ -137,6 +137,14 @@ def test_recover_says_how_many_it_took_up(farm: Running, data: Callable[..., Any
     assert data("recover") == {"taken_up": 1}
 
 
+def test_gc_says_how_many_segments_it_deleted(farm: Running, data: Callable[..., Any]) -> None:
+    farm.submit("Hello.")
+    farm.drain()
+    assert data("gc", "--days", "1") == {"deleted": 0}
+    assert data("gc", "--days", "0") == {"deleted": 1}
+    assert farm.segments() == []
+
+
 def test_the_manifest_beside_a_demo_names_the_same_files(running: Home) -> None:
     found = made(running, "demo")
     listed = json.loads(Path(running.folder, "out/demo/manifest.json").read_text())

@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 import pickle
 import re
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -137,6 +138,13 @@ def test_keys_are_listed_by_prefix_in_order(store: Store) -> None:
     assert list(store.list("b/d")) == ["b/d/e", "b/d=f"]
     assert list(store.list("b/d/e")) == ["b/d/e"]
     assert list(store.list("zz/")) == []
+
+
+def test_old_objects_are_listed_by_the_time_of_their_last_write(store: Store) -> None:
+    for key in ("b/2", "b/1", "c"):
+        store.put(key, b"")
+    assert list(store.list_older("b/", time.time() + 60)) == ["b/1", "b/2"]
+    assert list(store.list_older("b/", time.time() - 60)) == []
 
 
 # moto serves no presigned addresses while it checks signatures.
