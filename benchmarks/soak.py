@@ -23,10 +23,14 @@ from benchmarks.service_load import line, ready
 from benchmarks.soak_load import Load, Seen
 from benchmarks.soak_looks import Figures, Look, Looks, slope
 
-#: Seconds that jobs have to end after the load did, and what is kept of a task's result: with an
-#: hour, the default, Redis would fill up to that level during the whole run.
+#: Seconds that jobs have to end after the load did; and what is kept of results and of segments:
+#: with the defaults, an hour and for ever, Redis and the store would fill up during the whole run.
 END_S = 120.0
-ENVIRONMENT = {"FARM_RESULT_EXPIRES_S": "120", "FARM_MODEL_BYTES": str(256 << 20)}
+ENVIRONMENT = {
+    "FARM_RESULT_EXPIRES_S": "120",
+    "FARM_MODEL_BYTES": str(256 << 20),
+    "FARM_SEGMENT_DAYS": "0.003",
+}
 
 
 def run(folder: Path, minutes: float, seed: int) -> tuple[list[Look], Seen]:
