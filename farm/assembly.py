@@ -102,7 +102,7 @@ class Outbox(AbstractContextManager["Outbox"]):
     ) -> None:
         """Wait for the last; raise what one could not be stored for."""
         if kind is None:
-            with _disk_errors():
+            with disk_errors():
                 for put in self._puts:
                     put.result()
 
@@ -169,7 +169,7 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
     marked = bool(spec.output.subtitles) or spec.kind == "book" or bounded
     measured = spec.output.loudness is not None
     tape = Tape(bench.shelf, rate, bench.folder, marked=marked, measured=measured)
-    with _disk_errors(), tape:
+    with disk_errors(), tape:
         tape.record(rows, HEAD_MS[spec.kind], TAIL_MS[spec.kind])
         if spec.output.package == "azure" and not (tape.spoken or tape.failed or tape.error):
             tape.record((), WORDLESS_MS, 0)
@@ -198,7 +198,7 @@ def _record(item: Item, tape: Tape) -> ItemRecord:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Turn a full local disk into `StoreUnavailable`."""
     try:
         yield

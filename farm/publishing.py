@@ -46,8 +46,11 @@ class Press:
         """The book's cover, where it has one."""
         return self.store.get(self.about.cover) if self.about.cover else None
 
-    def package(self, records: Sequence[ItemRecord]) -> dict[str, File]:
-        """Make and store what the job wants beside its items' files, by format."""
+    def package(self, records: Iterable[ItemRecord]) -> dict[str, File]:
+        """Make and store what the job wants beside its items' files, by format.
+
+        `records` are iterated several times.
+        """
         make = PACKAGES.get(self.spec.output.package)
         made = make(self, records) if make else {}
         return made | (_readalong(self, records) if self.spec.output.readalong else {})
@@ -86,7 +89,7 @@ class Press:
             stream.write("\n]}\n")
 
 
-def _m4b(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+def _m4b(press: Press, records: Iterable[ItemRecord]) -> dict[str, File]:
     """Make an audiobook, and subtitles of the whole of it; nothing where nothing was spoken."""
     spoken = [record for record in records if "m4a" in record.files]
     if not spoken:
@@ -109,7 +112,7 @@ def _m4b(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
 
 
 def _book_marks(
-    store: Store, records: Sequence[ItemRecord], starts: Sequence[float]
+    store: Store, records: Iterable[ItemRecord], starts: Sequence[float]
 ) -> Iterator[Mark]:
     """Yield the marks of all chapters, moved to where each begins in the book."""
     for record, start in zip(records, starts, strict=True):
@@ -118,7 +121,7 @@ def _book_marks(
             yield replace(mark, start_ms=mark.start_ms + at, end_ms=mark.end_ms + at)
 
 
-def _readalong(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+def _readalong(press: Press, records: Iterable[ItemRecord]) -> dict[str, File]:
     """Make a read-along EPUB: of the source itself where that is EPUB 3, else of its text."""
     if not any("m4a" in record.files for record in records):
         return {}
@@ -143,7 +146,7 @@ def _language(press: Press) -> str:
     return next(filter(_LANGUAGE.fullmatch, found), "und")
 
 
-def _chapters(press: Press, records: Sequence[ItemRecord]) -> Iterator[readalong.Chapter]:
+def _chapters(press: Press, records: Iterable[ItemRecord]) -> Iterator[readalong.Chapter]:
     """Yield a book's items with what was made of them, the audio of one on disk at a time."""
     path = press.folder / "chapter.m4a"
     for record, (index, blocks) in zip(records, _blocks(press), strict=True):
@@ -178,7 +181,7 @@ def _marks(store: Store, key: str) -> Iterator[Mark]:
             yield from_json(Mark, line)
 
 
-def _azure(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
+def _azure(press: Press, records: Iterable[ItemRecord]) -> dict[str, File]:
     """Make the ZIP of a batch's results, and beside it the summary that is in it."""
     spec, lines = press.spec, press.folder / "lines"
     press.store.get_file(spec.input, lines)
@@ -195,7 +198,7 @@ def _azure(press: Press, records: Sequence[ItemRecord]) -> dict[str, File]:
 
 
 def _inputs(
-    press: Press, records: Sequence[ItemRecord], lines: Iterable[Mapping[str, str]]
+    press: Press, records: Iterable[ItemRecord], lines: Iterable[Mapping[str, str]]
 ) -> Iterator[results.Input]:
     """Yield a batch's lines with what was made of them."""
     reasons = {row["item"]: row["error"] for row in reversed(press.failures)}
@@ -215,7 +218,7 @@ def _inputs(
 
 
 #: What `Output.package` may name.
-PACKAGES: Mapping[str, Callable[[Press, Sequence[ItemRecord]], dict[str, File]]] = {
+PACKAGES: Mapping[str, Callable[[Press, Iterable[ItemRecord]], dict[str, File]]] = {
     "m4b": _m4b,
     "azure": _azure,
 }

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from farm import keys, planning, publishing, quarantine, reading, revising, voices, warming
-from farm.assembly import Bench, ItemRecord, Outbox, assemble
+from farm.assembly import Bench, ItemRecord, Outbox, assemble, disk_errors
 from farm.audio import Audio
 from farm.engines import Engine, phonemiser
 from farm.errors import (
     JobError,
-    LedgerUnavailable,
     OutOfMemory,
     UnknownVoice,
 )
@@ -32,12 +31,12 @@ from farm.jobs import (
     Passage,
     Segment,
     Spec,
-    State,
     Voice,
     to_json,
 )
 from farm.ledger import Ref
 from farm.lifecycle import close
+from farm.records import gather
 from farm.storage import scratch
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf
@@ -254,16 +253,12 @@ def _passages(work: Work, index: int, first: int) -> Iterator[tuple[Passage, Par
 def package(work: Work) -> Outcome:
     """Package a job, publish its manifest and close it."""
     farm, ref, spec = work.farm, work.ref, work.spec
-    wanted = [keys.head(ref.job, ref.revision), *farm.ledger.runs(ref.job)]
-    first, *runs = zip(wanted, at_once(lambda key: stored(farm.store, key), wanted), strict=True)
-    head = parsed(Head, *first)
-    made: dict[int, ItemRecord] = {}
-    for record in (parsed(ItemRecord, key, row) for key, run in runs for row in run.splitlines()):
-        made.setdefault(record.index, record)  # an earlier life may have assembled some, too
-    records = [made[index] for index in sorted(made)]
-    if len(records) != head.items:
-        raise LedgerUnavailable(f"records of {len(records)} items of {head.items}: Redis was lost")
-    with scratch("farm-package-") as folder:
+    with (
+        scratch("farm-package-") as folder,
+        disk_errors(),
+        (folder / "records").open("w+b") as file,
+    ):
+        records = gather(work, file)
         failures = farm.ledger.failures(ref.job, 0, FAILURES)
         press = publishing.Press(
             farm.store, spec, work.about, ref.revision, work.output_key, folder, failures
@@ -271,13 +266,9 @@ def package(work: Work) -> Outcome:
         path = folder / "manifest.json"
         press.manifest(records, press.package(records), path)
         farm.store.put_file(keys.manifest(ref.job, ref.revision), path)
-    seconds = round(sum(record.seconds for record in records), 3)
-    spoken = any(record.files for record in records)
-    state = State.COMPLETED if spoken else State.FAILED
-    error = "" if spoken else next((r.error for r in records if r.error), "nothing was spoken")
-    warned = sum(record.warned for record in records)
-    close(farm, ref.job, ref.revision, state, error, {"seconds": seconds, "warned": warned})
-    return {"state": state.value, "audio_s": seconds}, []
+        state, error, numbers = records.end()
+    close(farm, ref.job, ref.revision, state, error, numbers)
+    return {"state": state.value, "audio_s": numbers["seconds"]}, []
 
 
 STAGES: dict[str, Callable[[Work], Outcome]] = {

@@ -39,6 +39,7 @@ LAYERS = [
     {"revising", "retention", "recovery"},
     {"editing", "submission"},
     {"work"},
+    {"records"},
     {"stages"},
     {"dispatch"},
     {"streaming"},

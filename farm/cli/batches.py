@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +23,7 @@ from farm.contents import Record
 from farm.errors import JobError, NotFound
 from farm.farm import Farm
 from farm.jobs import Output
+from farm.storage import ahead
 from farm.studio import catalogue
 from farm.text.lines import Line, read_lines
 
@@ -86,17 +86,35 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
     Raises:
         JobError: the job ended before there was anything to fetch.
     """
-    job, done, failed = record["job"], 0, 0
-    try:
-        listed = contents.manifest(farm, job)
-    except NotFound:
-        raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
-    _fetch_files(farm, listed["items"], folder)
+    job = record["job"]
+    with replacing(folder / "manifest.json") as listed:
+        try:
+            farm.store.get_file(keys.manifest(job, lifecycle.current(farm, job)), listed)
+        except NotFound:
+            raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
+        fetched = ahead(
+            lambda file: farm.store.get_file(file["key"], folder / file["name"]),
+            (file for item in _items(listed) for file in item.get("files", {}).values()),
+            FETCHES,
+        )
+        for _ in fetched:
+            pass
+        return _results(_items(listed), lifecycle.failures(farm, job), folder / "results.jsonl")
+
+
+def _items(manifest: Path) -> Iterator[Record]:
+    with manifest.open("rb") as stream:
+        yield from map(json.loads, contents.told(stream))
+
+
+def _results(items: Iterable[Record], failures: Iterable[Record], path: Path) -> tuple[int, int]:
+    """Write what became of every line; return how many were spoken and how many not."""
+    done = failed = 0
     lost: dict[int, str] = {}
-    for row in lifecycle.failures(farm, job):
+    for row in failures:
         lost.setdefault(row["item"], row["error"])
-    with replacing(folder / "results.jsonl") as path, path.open("w", encoding="utf-8") as results:
-        for item in listed["items"]:
+    with replacing(path) as new, new.open("w", encoding="utf-8") as results:
+        for item in items:
             spoken = bool(item.get("files")) and not item.get("failed")
             done, failed = done + spoken, failed + (not spoken)
             row = _row(item, lost)
@@ -105,7 +123,6 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
                     f"{item['id']}: {row['error']}", soft_wrap=True, markup=False, highlight=False
                 )
             results.write(json.dumps(row, ensure_ascii=False) + "\n")
-    farm.store.get_file(keys.manifest(job, listed["revision"]), folder / "manifest.json")
     return done, failed
 
 
@@ -113,19 +130,6 @@ def files_in(farm: Farm, record: Record, folder: Path) -> list[Record]:
     """Return the files that `fetch` has written for a job, with their paths."""
     rows = contents.outputs(contents.manifest(farm, record["job"]))
     return [{"path": str(folder / row["name"]), **row} for row in rows]
-
-
-def _fetch_files(farm: Farm, items: Sequence[Record], folder: Path) -> None:
-    def fetch_one(file: Record) -> None:
-        farm.store.get_file(file["key"], folder / file["name"])
-
-    pool = ThreadPoolExecutor(FETCHES)
-    try:
-        files = (file for item in items for file in item.get("files", {}).values())
-        for _ in pool.map(fetch_one, files):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nobody wants the others
 
 
 def _row(item: Record, lost: Mapping[int, str]) -> dict[str, object]:

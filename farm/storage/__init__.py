@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from farm.errors import InvalidInput
+from farm.storage.ahead import ahead
 from farm.storage.atomic import scratch
 from farm.storage.base import Store, check_key, check_prefix
 
-__all__ = ["STORES", "Store", "check_key", "check_prefix", "open_store", "scratch"]
+__all__ = ["STORES", "Store", "ahead", "check_key", "check_prefix", "open_store", "scratch"]
 
 #: Scheme of a store's URL to the class that speaks it.
 STORES = {
