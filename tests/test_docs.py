@@ -23,7 +23,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CHANGELOG.md", "training/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-PACKAGES = sorted(path.parent for path in (ROOT / "farm").glob("*/__init__.py"))
+PACKAGES = [*sorted(path.parent for path in ROOT.glob("farm/*/__init__.py")), ROOT / "workers"]
 ENGINE_PAGE = (ROOT / "docs/adding-an-engine.md").read_text(encoding="utf-8")
 
 
@@ -58,7 +58,8 @@ def test_the_architecture_names_every_module_and_no_other() -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_the_architecture_names_every_module_of_a_package(package: Path) -> None:
-    told = dict(rows("docs/architecture.md", "module"))[f"`farm.{package.name}`"]
+    name = ".".join(package.relative_to(ROOT).parts)
+    told = dict(rows("docs/architecture.md", "module"))[f"`{name}`"]
     assert set(re.findall(r"`(\w+)`", told)) == modules(package)
 
 
