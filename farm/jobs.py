@@ -354,6 +354,8 @@ class Spec:
     """Milliseconds after a `clause`, `sentence`, `paragraph`, `heading`; others by default."""
     name: str = ""
     """The file's own name, which tells its format where its content does not."""
+    front_matter: bool = False
+    """Whether an EPUB's navigation, cover, title and copyright pages are spoken, too."""
     request: str = ""
     """Digest of the request it was made from: the same id with another one is a conflict."""
     key: str = ""

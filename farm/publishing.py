@@ -134,7 +134,9 @@ def _readalong(press: Press, records: Iterable[ItemRecord]) -> dict[str, File]:
         parts = (typeset.Part(record.title, record.level, held) for record, (_, held) in pairs)
         typeset.write(source, facts, parts)
     book = press.folder / "readalong.epub"
-    seconds = readalong.write(book, source, name, _chapters(press, records), front_matter=not kept)
+    # A book that was set here anew has nothing in it but what was spoken.
+    whole = press.spec.front_matter or not kept
+    seconds = readalong.write(book, source, name, _chapters(press, records), front_matter=whole)
     return {"epub": press.put(book, seconds)}
 
 

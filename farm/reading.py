@@ -100,7 +100,8 @@ def _source(store: Store, spec: Spec) -> Iterator[_Source]:
             with path.open("rb") as stream:
                 yield _Source(_line_items(lines.read_lines(stream), spec), About())
         else:
-            book = documents.read(path, spec.name, setting=_setting(Item(0, ""), spec))
+            setting = _setting(Item(0, ""), spec)
+            book = documents.read(path, spec.name, front_matter=spec.front_matter, setting=setting)
             about = About(book.title, book.author, book.language)
             yield _Source(_sections(book.sections, spec), about, book.cover)
 

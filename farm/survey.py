@@ -45,8 +45,10 @@ class Survey:
     warnings: tuple[str, ...]
 
 
-def survey(kind: Kind, path: Path, name: str) -> Survey:
+def survey(kind: Kind, path: Path, name: str, *, front_matter: bool = False) -> Survey:
     """Read an input from its beginning to its end, in bounded memory.
+
+    With `front_matter` an EPUB's navigation, cover, title and copyright pages are part of it.
 
     Raises:
         InvalidInput: it is not what it should be, or there is nothing in it to speak. Of a batch
@@ -60,7 +62,7 @@ def survey(kind: Kind, path: Path, name: str) -> Survey:
             if stream.read(len(_ZIP)) != _ZIP:
                 size = path.stat().st_size
                 _check_size(size, BOOK_BYTES, "book; make an EPUB of it, or several jobs")
-        return _book(path, name)
+        return _book(path, name, front_matter)
     _check_size(path.stat().st_size, SPEECH_BYTES, _NO_SPEECH)
     return _speech(path.read_bytes(), name)
 
@@ -97,8 +99,8 @@ def _batch(rows: Iterator[lines.Line | lines.BadLine]) -> Survey:
     return Survey("", "", items, (*chapters,), characters, frozenset(voices), (*warnings,))
 
 
-def _book(path: Path, name: str) -> Survey:
-    book = documents.read(path, name)
+def _book(path: Path, name: str, front_matter: bool) -> Survey:
+    book = documents.read(path, name, front_matter=front_matter)
     chapters: list[Chapter] = []
     warnings: list[str] = []
     voices: set[str] = set()

@@ -6,6 +6,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,11 @@ def farm(redis_url: str, tmp_path: Path) -> Iterator[Running]:
     running.close()
 
 
-def made(farm: Running, data: str | Path, name: str, output: Output = OUTPUT) -> Path:
+def made(
+    farm: Running, data: str | Path, name: str, output: Output = OUTPUT, **changes: Any
+) -> Path:
     """Make a book of a source; return its read-along."""
-    farm.submit(data, kind="book", name=name, output=output)
+    farm.submit(data, kind="book", name=name, output=output, **changes)
     assert farm.finish() == State.COMPLETED
     file = farm.manifest()["package"]["epub"]
     path = farm.farm.cache.parent / "made.epub"
@@ -96,6 +99,34 @@ def test_it_comes_beside_an_audiobook_and_is_the_same_each_time(farm: Running) -
     assert farm.finish("again") == State.COMPLETED
     key = farm.manifest("again")["package"]["epub"]["key"]
     assert farm.farm.store.get(key) == first
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize(
+    ("front_matter", "titles", "heard"),
+    [
+        (False, ["Rain"], ["Rain", "It rains."]),
+        (True, ["Cover", "Rights", "Rain"], ["The Mill", "All rights.", "Rain", "It rains."]),
+    ],
+)
+def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(
+    version: int,
+    front_matter: bool,
+    titles: list[str],
+    heard: list[str],
+    farm: Running,
+    tmp_path: Path,
+) -> None:
+    pages = {
+        "cover.xhtml": page("<p>The Mill</p>"),
+        "c.xhtml": page('<section epub:type="copyright-page"><p>All rights.</p></section>'),
+        "a.xhtml": page("<h1>Rain</h1><p>It rains.</p>"),
+    }
+    toc: Toc = [("Cover", "cover.xhtml", []), ("Rights", "c.xhtml", []), ("Rain", "a.xhtml", [])]
+    epub = write_epub(tmp_path / "b.epub", pages, version=version, toc=toc)
+    book = made(farm, epub, "b.epub", front_matter=front_matter)
+    assert [item["title"] for item in farm.manifest()["items"]] == titles
+    assert spans(book) == heard
 
 
 def test_a_book_of_which_nothing_is_spoken_has_none(farm: Running) -> None:

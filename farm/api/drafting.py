@@ -40,6 +40,7 @@ class Wish:
     """Seconds from now in which it must be finished; 0: it has all the time."""
     ttl_s: int = 0
     webhook: str = ""
+    front_matter: bool = False
     lexicons: tuple[bytes, ...] = ()
     """PLS documents, not looked into yet."""
 
@@ -66,7 +67,7 @@ def look(wish: Wish, data: bytes | Path) -> Survey:
     if wish.kind == "speech" and isinstance(data, bytes):
         return survey_speech(data, wish.name)
     with on_disk(data) as path:
-        return survey(wish.kind, path, wish.name)
+        return survey(wish.kind, path, wish.name, front_matter=wish.front_matter)
 
 
 def read_lexicons(wish: Wish) -> Lexicons:
@@ -93,6 +94,7 @@ def asked(wish: Wish, data: bytes | Path) -> Spec:
         labels=wish.labels,
         pauses=wish.pauses,
         name=wish.name,
+        front_matter=wish.front_matter,
         ttl_s=wish.ttl_s,
         webhook=wish.webhook,
         lexicons=tuple(wish.named_lexicons),
@@ -112,6 +114,8 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
         raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
     if wish.output.readalong and wish.kind != "book":
         raise InvalidInput(f"a read-along EPUB is made of a book, not of a {wish.kind}")
+    if wish.front_matter and wish.kind != "book":
+        raise InvalidInput(f"a {wish.kind} has no front matter; a book has")
     if wish.webhook:
         held.outgoing.check(wish.webhook)
     read_lexicons(wish)

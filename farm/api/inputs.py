@@ -37,6 +37,7 @@ def wish(held: Service, owner: str, options: Options, name: str) -> Wish:
         priority=options.priority,
         labels=options.labels,
         pauses={str(end): ms for end, ms in options.pauses.items()},
+        front_matter=options.front_matter,
         deadline_s=options.deadline_s,
         ttl_s=options.ttl_s,
         webhook=options.webhook,

@@ -17,6 +17,7 @@ from farm.audio.formats import FORMATS
 from farm.book.subtitles import WRITERS
 from farm.jobs import Edit, Output, Prosody
 from farm.text.lexicon import LARGEST, MOST_LEXICONS
+from farm.text.prosody_values import LONGEST_PAUSE_MS
 
 #: Characters of a text, and lines of a batch, that come within a request's JSON.
 TEXT_CHARACTERS = 1_000_000
@@ -105,11 +106,10 @@ class Options(Body):
     output: Making = Making()
     priority: Literal["normal", "bulk"] = "normal"
     labels: Annotated[dict[LabelName, Label], Field(max_length=20)] = {}
-    pauses: dict[
-        Literal["clause", "sentence", "paragraph", "heading"],
-        Annotated[int, Field(ge=0, le=20_000)],
-    ] = {}
+    pauses: dict[End, Annotated[int, Field(ge=0, le=LONGEST_PAUSE_MS)]] = {}
     """Milliseconds of silence after such an end."""
+    front_matter: bool = False
+    """Speak the navigation, cover, title and copyright pages of an EPUB, too."""
     deadline_s: Annotated[int, Field(ge=0, le=LONGEST_S)] = 0
     """Not finished in so many seconds, it expires; 0: it has all the time."""
     ttl_s: Annotated[int, Field(ge=0, le=LONGEST_S)] = 0

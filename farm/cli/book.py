@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +65,10 @@ def book(
     ] = None,
     subtitles: Annotated[list[str] | None, typer.Option(help="srt, vtt.")] = None,
     speed: SpeedOption = 1.0,
+    front_matter: Annotated[
+        bool,
+        typer.Option("--front-matter", help="An EPUB's cover, title and contents pages, too."),
+    ] = False,
     lexicon: LexiconOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -75,13 +79,14 @@ def book(
     chapters = [*options.formats, *([] if options.package else [options.format])]
     checking.check_options(voice, speed, chapters, options.subtitles)
     if str(file) != "-":
-        check_document(file)
+        check_document(file, front_matter)
     lexicons = checking.lexicons(lexicon)
     (checking.check_file if single else checking.check_folder)(output)
     if single and output.exists() and file.exists() and output.samefile(file):
         raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
+    how = {"prosody": Prosody(speed=speed), "front_matter": front_matter}
     with session() as joined:
-        record, listed = make_book(joined, file, voice, options, speed, lexicons)
+        record, listed = make_book(joined, file, voice, options, lexicons, **how)
         files = fetch_book(joined, listed, output)
         if json:
             print_json(report(joined.farm, record, files, begin))
@@ -101,10 +106,10 @@ def _options(format_: str, also: list[str], subtitles: list[str]) -> Output:
     )
 
 
-def check_document(path: Path) -> None:
+def check_document(path: Path, front_matter: bool = False) -> None:
     """Raise `InvalidInput`, or `NotFound`, for what the farm could not read as a book."""
     checking.digest(path)
-    documents.read(path, path.name)
+    documents.read(path, path.name, front_matter=front_matter)
 
 
 def make_book(
@@ -112,17 +117,18 @@ def make_book(
     file: Path,
     voice: str,
     options: Output,
-    speed: float = 1.0,
     lexicons: Mapping[str, bytes] | None = None,
+    **how: Any,
 ) -> tuple[Record, Record]:
-    """Run a book's job; return its record and the manifest."""
+    """Run a book's job; return its record and the manifest. `how` are fields of its spec."""
     data: bytes | Path = sys.stdin.buffer.read() if str(file) == "-" else file
     content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else checking.digest(data)
-    how = {"prosody": Prosody(speed=speed), "lexicons": tuple(lexicons or ())}
+    how["lexicons"] = tuple(lexicons or ())
     spec = make_spec(joined, "book", file.name, content, voice, options, **how)
-    if isinstance(data, Path) and (names := documents.read(data, data.name).voices):
-        named = set(names).intersection(catalogue(joined.settings))
-        spec = replace(spec, voices=joined.pin({spec.voice, *named}))
+    if isinstance(data, Path):
+        names = documents.read(data, data.name, front_matter=spec.front_matter).voices
+        if named := set(names).intersection(catalogue(joined.settings)):
+            spec = replace(spec, voices=joined.pin({spec.voice, *named}))
     record = run(joined, spec, data, lexicons)
     return record, contents.manifest(joined.farm, spec.id)
 

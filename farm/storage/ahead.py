@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-def ahead(act: Callable[[A], T], values: Iterable[A], count: int) -> Iterator[T]:
+def ahead(act: Callable[[A], T], values: Iterable[A], count: int) -> Generator[T, None, None]:
     """Yield what `act` returns for each value, in order; it is done `count` times at once.
 
     At most twice as many values are taken before their turn, so that a slow one holds up no thread

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from farm import keys, retention
 from farm.submission import find
 from tests.api.conftest import Api, wait_for
+from tests.text.epubs import Toc, page, write_epub
 
 SPEECH = {"kind": "speech", "text": "One is here. Two is there.", "output": {"format": "wav"}}
 BATCH = {
@@ -165,6 +167,25 @@ def test_a_read_along_is_made_alone_or_beside(
     assert len(fetched.content) == epub["size"]
 
 
+def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(
+    api: Api, tmp_path: Path
+) -> None:
+    ann = api.client()
+    pages = {
+        "cover.xhtml": page("<p>The Mill.</p>"),
+        "a.xhtml": page("<h1>Rain</h1><p>It rains.</p>"),
+    }
+    toc: Toc = [("Cover", "cover.xhtml", []), ("Rain", "a.xhtml", [])]
+    data = write_epub(tmp_path / "b.epub", pages, toc=toc).read_bytes()
+    usual, whole = {"kind": "book"}, {"kind": "book", "front_matter": True}
+    found = upload(ann, data, "b.epub", {**whole, "dry_run": True}).json()
+    assert [chapter["title"] for chapter in found["chapters"]] == ["Cover", "Rain"]
+    assert upload(ann, data, "b.epub", whole, id="b").status_code == 202
+    assert api.finish(ann, "b")["counts"]["items_total"] == 2
+    assert upload(ann, data, "b.epub", usual, id="b").status_code == 409
+    assert upload(ann, data, "b.epub", whole, id="b").status_code == 200
+
+
 def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
     ann = api.client()
     answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})
@@ -307,6 +328,7 @@ def test_a_job_past_its_deadline_expires(api: Api) -> None:
             400,
             "not of a speech",
         ),
+        ({"kind": "speech", "text": "Hi.", "front_matter": True}, 400, "no front matter"),
         ({"kind": "speech", "text": "\udc00"}, 400, "text"),
         ({"kind": "batch", "lines": [{"id": "a/b", "text": "Hi."}]}, 400, "a/b"),
         ({"kind": "batch", "lines": []}, 400, "no lines"),

@@ -108,6 +108,22 @@ def test_a_book_is_chosen_estimated_read_heard_and_fetched(
         assert {file["format"] for file in files} == whole | {"m4a", "mp3", "marks"}
 
 
+def test_the_first_pages_of_a_book_are_read_where_that_is_ticked(
+    api: Api, browser: Browser, tmp_path: Path
+) -> None:
+    pages = {
+        "cover.xhtml": epubs.page("<p>The Mill.</p>"),
+        "a.xhtml": epubs.page("<p>It rains.</p>"),
+    }
+    toc: epubs.Toc = [("Cover", "cover.xhtml", []), ("Rain", "a.xhtml", [])]
+    with visit(browser, api.url) as here:
+        here.go()
+        here.page.set_input_files("#file", epubs.write_epub(tmp_path / "b.epub", pages, toc=toc))
+        shows(here, "#estimate li span:first-child", "Rain")
+        here.page.check("#front-matter")
+        shows(here, "#estimate li span:first-child", "Cover", "Rain")
+
+
 def test_a_voice_is_heard_before_it_is_chosen(api: Api, browser: Browser) -> None:
     with visit(browser, api.url) as here:
         here.go()

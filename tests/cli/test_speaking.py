@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from farm import cli
 from tests.homes import Home, book_text, digest, ended, until
 from tests.homes import home as real_home
-from tests.text.epubs import page, write_epub
+from tests.text.epubs import Toc, page, write_epub
 
 Words = tuple[str | Path, ...]
 Failing = Callable[..., str]
@@ -274,6 +274,23 @@ def test_a_text_of_punctuation_says_that_there_is_nothing_to_speak(running: Home
     assert said.returncode == 1
     assert said.stderr.count("\n") == 1
     assert not (running.folder / "marks.wav").exists()
+
+
+def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(running: Home) -> None:
+    pages = {
+        "cover.xhtml": page("<p>The Mill.</p>"),
+        "a.xhtml": page("<h1>Rain</h1><p>It rains.</p>"),
+    }
+    toc: Toc = [("Cover", "cover.xhtml", []), ("Rain", "a.xhtml", [])]
+    write_epub(running.folder / "mill.epub", pages, toc=toc)
+    for more, names in [
+        ((), ["01 Rain.mp3"]),
+        (("--front-matter",), ["01 Cover.mp3", "02 Rain.mp3"]),
+    ]:
+        folder = running.folder / f"mill{len(names)}"
+        made = running.run("book", "mill.epub", "-o", folder, "--format", "mp3", *more)
+        assert made.returncode == 0, made.stderr
+        assert sorted(path.name for path in folder.glob("*.mp3")) == names
 
 
 # Full disks

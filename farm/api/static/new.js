@@ -21,7 +21,8 @@ export function begin() {
     if ($("text").value.trim()) choose(null);
     look();
   });
-  for (const id of ["speed", "as-m4b", "as-readalong", "as-mp3"]) $(id).addEventListener("change", look);
+  for (const id of ["speed", "as-m4b", "as-readalong", "as-mp3", "front-matter"])
+    $(id).addEventListener("change", look);
   $("new").addEventListener("submit", start);
   acceptDrops($("drop"));
   voices.begin(look);
@@ -65,6 +66,7 @@ function wanted() {
     title: $("title").value.trim(),
     speed: Number($("speed").value),
     priority: $("priority").value,
+    front_matter: $("front-matter").checked && !isBatch(),
     output: {
       format: chosen[0] ?? "mp3",
       also: chosen.slice(1),
