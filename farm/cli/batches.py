@@ -16,7 +16,16 @@ from farm.audio.replacing import replacing
 from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
-from farm.cli.speaking import LexiconOption, VoiceOption, follow, make_spec, out, report, summary
+from farm.cli.speaking import (
+    LexiconOption,
+    PauseOption,
+    VoiceOption,
+    follow,
+    make_spec,
+    out,
+    report,
+    summary,
+)
 from farm.cli.watching import console
 from farm.config import Settings
 from farm.contents import Record
@@ -45,6 +54,7 @@ def batch(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
     voice: VoiceOption = "",
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
+    pause: PauseOption = None,
     lexicon: LexiconOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,8 +64,8 @@ def batch(
     content = checking.digest(lines)
     checking.check_folder(output)
     lexicons = checking.lexicons(lexicon)
+    how = {"pauses": checking.pauses(pause), "lexicons": tuple(lexicons)}
     with session() as joined:
-        how = {"lexicons": tuple(lexicons)}
         spec = make_spec(joined, "batch", lines.name, content, voice, Output(format), **how)
         voices = joined.pin({spec.voice, *voices_named(lines, joined.settings)})
         record = follow(joined, replace(spec, voices=voices), lines, lexicons)

@@ -19,6 +19,7 @@ from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
 from farm.cli.speaking import (
     LexiconOption,
+    PauseOption,
     SpeedOption,
     VoiceOption,
     make_spec,
@@ -65,6 +66,7 @@ def book(
     ] = None,
     subtitles: Annotated[list[str] | None, typer.Option(help="srt, vtt.")] = None,
     speed: SpeedOption = 1.0,
+    pause: PauseOption = None,
     front_matter: Annotated[
         bool,
         typer.Option("--front-matter", help="An EPUB's cover, title and contents pages, too."),
@@ -84,7 +86,11 @@ def book(
     (checking.check_file if single else checking.check_folder)(output)
     if single and output.exists() and file.exists() and output.samefile(file):
         raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
-    how = {"prosody": Prosody(speed=speed), "front_matter": front_matter}
+    how = {
+        "prosody": Prosody(speed=speed),
+        "pauses": checking.pauses(pause),
+        "front_matter": front_matter,
+    }
     with session() as joined:
         record, listed = make_book(joined, file, voice, options, lexicons, **how)
         files = fetch_book(joined, listed, output)

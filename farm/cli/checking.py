@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,10 @@ from farm.studio import catalogue
 BOOKS = {".m4b": "m4b", ".epub": "readalong"}
 #: Speeds that a voice is asked for.
 SLOWEST, FASTEST = 0.25, 4.0
+#: What ends in a text, after which a pause can be set.
+ENDS = ("clause", "sentence", "paragraph", "heading")
+#: Milliseconds that such a pause lasts at most.
+LONGEST_PAUSE_MS = 20_000
 
 
 def digest(path: Path) -> str:
@@ -50,6 +55,25 @@ def lexicons(paths: Iterable[Path] | None) -> dict[str, bytes]:
             raise InvalidInput(f"{str(path)!r}: {error}") from error
         found[lexicon.named(data)] = data
     return found
+
+
+def pauses(given: Iterable[str] | None) -> dict[str, int]:
+    """Read pauses that a person set (`sentence=400`); return milliseconds by what ends."""
+    found: dict[str, int] = {}
+    for each in given or ():
+        end, _, value = each.partition("=")
+        if end not in ENDS:
+            raise InvalidInput(
+                f"--pause {each!r}: unknown {end!r}; choose one of {', '.join(ENDS)}"
+            )
+        if not re.fullmatch("[0-9]{1,5}", value) or int(value) > LONGEST_PAUSE_MS:
+            raise InvalidInput(
+                f"--pause {each!r}: {value!r} should be milliseconds, 0 to {LONGEST_PAUSE_MS}"
+            )
+        if end in found:
+            raise InvalidInput(f"--pause {each!r}: there is another one for {end!r}")
+        found[end] = int(value)
+    return {end: found[end] for end in ENDS if end in found}
 
 
 def check_folder(folder: Path) -> None:

@@ -12,8 +12,17 @@ import typer
 from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
-from farm.cli.speaking import LexiconOption, SpeedOption, VoiceOption, report, speak, summary
+from farm.cli.speaking import (
+    LexiconOption,
+    PauseOption,
+    SpeedOption,
+    VoiceOption,
+    report,
+    speak,
+    summary,
+)
 from farm.errors import InvalidInput
+from farm.jobs import Prosody
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +35,7 @@ def say(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     voice: VoiceOption = "",
     speed: SpeedOption = 1.0,
+    pause: PauseOption = None,
     lexicon: LexiconOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -38,8 +48,9 @@ def say(
     checking.check_options(voice, speed)
     checking.check_file(output)
     lexicons = checking.lexicons(lexicon)
+    how = {"prosody": Prosody(speed=speed), "pauses": checking.pauses(pause)}
     with session() as joined:
-        record, made = speak(joined, words, output, voice, speed, lexicons)
+        record, made = speak(joined, words, output, voice, lexicons, **how)
         if json:
             print_json(report(joined.farm, record, [made], begin))
         else:

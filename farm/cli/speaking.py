@@ -19,13 +19,20 @@ from farm.cli.session import Session
 from farm.contents import Record
 from farm.errors import JobError
 from farm.farm import Farm
-from farm.jobs import Kind, Output, Prosody, Spec, State, to_json
+from farm.jobs import Kind, Output, Spec, State, to_json
 from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
 LexiconOption = Annotated[
     list[Path] | None,
     typer.Option("--lexicon", help="PLS file of pronunciations; of several the first counts."),
+]
+PauseOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pause",
+        help="Milliseconds after a clause, sentence, paragraph or heading: sentence=400.",
+    ),
 ]
 SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
 
@@ -68,14 +75,17 @@ def speak(
     words: str,
     path: Path,
     voice: str,
-    speed: float = 1.0,
     lexicons: Mapping[str, bytes] | None = None,
+    **how: Any,
 ) -> tuple[Record, Record]:
-    """Speak one text, or SSML, into a file; return its job's record and the file's."""
+    """Speak one text, or SSML, into a file; return its job's record and the file's.
+
+    `how` are fields of the job's spec.
+    """
     format_ = checking.format_of(path)
     ssml = words.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml"))
     name = f"{path.stem}.ssml" if ssml else path.name
-    how = {"prosody": Prosody(speed=speed), "lexicons": tuple(lexicons or ())}
+    how["lexicons"] = tuple(lexicons or ())
     spec = make_spec(joined, "speech", name, words, voice, Output(format_), **how)
     if ssml:
         named = set(_VOICES.findall(words)).intersection(catalogue(joined.settings))

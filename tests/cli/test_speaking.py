@@ -14,6 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from farm import cli
+from farm.api import requests
+from farm.cli import checking
+from farm.planning import PAUSES_MS
+from farm.text.prosody_values import LONGEST_PAUSE_MS
 from tests.homes import Home, book_text, digest, ended, until
 from tests.homes import home as real_home
 from tests.text.epubs import Toc, page, write_epub
@@ -134,6 +138,12 @@ def test_an_empty_text_says_so(words: Words, failing: Failing) -> None:
         (("--voice", "nobody"), "'nobody'", "slt"),
         (("--speed", "9"), "9.0", "0.25 to 4.0"),
         (("--speed", "nan"), "nan", "0.25 to 4.0"),
+        (("--pause", "word=40"), "'word'", "clause, sentence, paragraph, heading"),
+        (("--pause", "sentence"), "''", "milliseconds, 0 to 20000"),
+        (("--pause", "sentence=0.4"), "'0.4'", "milliseconds, 0 to 20000"),
+        (("--pause", "heading=20001"), "'20001'", "milliseconds, 0 to 20000"),
+        (("--pause", "clause=-1"), "'-1'", "milliseconds, 0 to 20000"),
+        (("--pause", "clause=1", "--pause", "clause=2"), "'clause=2'", "another one"),
         (("-o", "x.doc"), "'x.doc'", ".wav"),
         (("-o", "x"), "'x'", ".wav"),
     ],
@@ -161,6 +171,15 @@ def test_a_bad_option_is_named_with_the_choices(
 def test_a_bad_option_of_a_book_is_named(options: Words, named: str, failing: Failing) -> None:
     Path("book.txt").write_text("Once upon a time.")
     assert named in failing("book", "book.txt", *options)
+
+
+def test_pauses_are_of_the_ends_that_there_are_in_whatever_order() -> None:
+    assert tuple(PAUSES_MS) == requests.End.__args__ == checking.ENDS  # type: ignore[attr-defined]
+    assert checking.LONGEST_PAUSE_MS == LONGEST_PAUSE_MS
+    assert list(checking.pauses(["heading=20000", "clause=0"]).items()) == [
+        ("clause", 0),
+        ("heading", 20_000),
+    ]
 
 
 def test_a_book_is_not_written_over_itself(failing: Failing, tmp_path: Path) -> None:
@@ -291,6 +310,29 @@ def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(running: H
         made = running.run("book", "mill.epub", "-o", folder, "--format", "mp3", *more)
         assert made.returncode == 0, made.stderr
         assert sorted(path.name for path in folder.glob("*.mp3")) == names
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("say", "One is here. Two is there.", "-o", "pauses.wav"),
+        ("batch", "pauses.jsonl", "-o", "pauses", "--format", "wav"),
+        ("book", "pauses.txt", "-o", "pauses.m4b"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_pauses_are_as_long_as_they_are_asked_for(words: Words, running: Home) -> None:
+    text = "One is here. Two is there."
+    (running.folder / "pauses.txt").write_text(text)
+    (running.folder / "pauses.jsonl").write_text(json.dumps({"id": "a", "text": text}))
+
+    def seconds(*options: str) -> float:
+        made = running.run(*words, "--json", *options)
+        assert made.returncode == 0, made.stderr
+        return float(json.loads(made.stdout)["seconds"])
+
+    long = seconds("--pause", "heading=9", "--pause", "sentence=2500")
+    assert long - seconds("--pause", "sentence=0") == pytest.approx(2.5, abs=0.01)
 
 
 # Full disks
