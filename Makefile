@@ -11,12 +11,14 @@ BIN := $(VENV)/bin
 # An uv that is installed but does not start (a shim of another version) counts as missing.
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(BIN)/uv)
 
-# EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB); without it
-# `setup` and what runs the farm have the light set, and what checks it has the tests' tools, too.
+# EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB); EXTRAS=gpu is
+# that with onnxruntime-gpu. Without it `setup` and what runs the farm have the light set, and what
+# checks it has the tests' tools, too.
 EXTRAS ?= dev
 SET_dev := dev
 SET_all := all
-SET := $(or $(SET_$(EXTRAS)),$(error EXTRAS is '$(EXTRAS)': choose dev or all))
+SET_gpu := gpu
+SET := $(or $(SET_$(EXTRAS)),$(error EXTRAS is '$(EXTRAS)': choose dev, all or gpu))
 
 PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
 
@@ -25,7 +27,7 @@ PYTHON_SCRIPTS := $(shell grep -lE '^\#!.*python' scripts/*)
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1\t\2/p' Makefile | expand -t 16
 
-setup: $(VENV)/.$(if $(filter all,$(SET)),all,light)  ## build .venv with what the farm needs to run (EXTRAS=all: torch, too)
+setup: $(VENV)/.$(patsubst dev,light,$(SET))  ## build .venv with what the farm needs to run (EXTRAS=all: torch, too; gpu: for a GPU)
 dev: $(VENV)/.$(SET)
 
 demo: setup  ## turn the sample book into an audiobook in out/demo
@@ -40,8 +42,8 @@ test: dev  ## run the tests (EXTRAS=all: with every engine)
 faults: dev  ## kill every kind of process in turn (minutes)
 	@$(BIN)/python -m pytest -m faults -o faulthandler_timeout=0 $(ARGS)
 
-gpu: dev  ## run what needs a GPU (onnxruntime-gpu in place of onnxruntime)
-	@$(BIN)/python -m pytest tests/gpu -s $(ARGS)
+gpu: $(VENV)/.gpu  ## run what needs a GPU, after setup EXTRAS=gpu; without a GPU it fails
+	@FARM_GPU_TESTS_DEVICE=$${FARM_GPU_TESTS_DEVICE:-cuda:0} $(BIN)/python -m pytest tests/gpu -s $(ARGS)
 
 lint: dev  ## check style and types
 	@$(BIN)/ruff check . $(PYTHON_SCRIPTS)
@@ -85,6 +87,16 @@ $(BIN)/uv: requirements/uv.txt | $(BIN)/python
 
 # Compiled here once, not by each process of the farm: some machines tell Python to keep no bytecode.
 $(VENV)/.%: requirements/%.txt pyproject.toml | $(BIN)/python $(UV)
-	@$(UV) pip install --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
+	@if [ -e $(VENV)/.gpu ]; then
+		$(UV) pip uninstall --python $(BIN)/python onnxruntime-gpu
+		rm $(VENV)/.gpu
+	fi
+	$(UV) pip install --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
 	$(UV) pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Both runtimes write the same folder, so the one goes before the other comes.
+$(VENV)/.gpu: requirements/gpu.txt $(VENV)/.all | $(BIN)/python $(UV)
+	@$(UV) pip uninstall --python $(BIN)/python onnxruntime
+	$(UV) pip install --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r $<
 	touch $@

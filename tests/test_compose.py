@@ -194,11 +194,10 @@ def test_the_sets_of_the_images_agree_with_the_others() -> None:
     assert {name: everything.get(name) for name in yourtts} == yourtts
     assert light.items() <= yourtts.items()
     assert {"torch", "coqui-tts"} <= set(yourtts)
-    assert {name: pins for name, pins in gpu.items() if name in light} == {
-        name: pins for name, pins in light.items() if name in gpu
-    }
-    assert "onnxruntime-gpu" in gpu
+    # On one host with torch: CUDA's libraries are there once.
+    assert gpu.pop("onnxruntime-gpu")
     assert "onnxruntime" not in gpu
+    assert {name: everything.get(name) for name in gpu} == gpu
 
 
 def test_secrets_do_not_reach_the_builder() -> None:

@@ -316,9 +316,16 @@ def test_ci_runs_the_two_checks_and_no_third() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "lock"), [("setup", "light"), ("setup EXTRAS=all", "all"), ("dev", "dev")]
+    ("words", "locks"),
+    [
+        ("setup", ["light"]),
+        ("setup EXTRAS=all", ["all"]),
+        ("setup EXTRAS=gpu", ["all", "gpu"]),
+        ("dev", ["dev"]),
+        ("gpu", ["all", "gpu"]),
+    ],
 )
-def test_set_up_installs_the_light_set_or_all(words: str, lock: str) -> None:
+def test_set_up_installs_the_set_that_is_asked_for(words: str, locks: list[str]) -> None:
     inherited = ("MAKEFLAGS", "MAKEOVERRIDES", "EXTRAS")  # of the `make test` that runs this
     run = subprocess.run(
         ["make", "-C", str(ROOT), "--dry-run", "--always-make", *words.split()],
@@ -327,7 +334,7 @@ def test_set_up_installs_the_light_set_or_all(words: str, lock: str) -> None:
         check=True,
         env={name: value for name, value in os.environ.items() if name not in inherited},
     )
-    assert re.findall(r"requirements/(light|dev|all)\.txt", run.stdout) == [lock]
+    assert re.findall(r"requirements/(light|dev|all|gpu)\.txt", run.stdout) == locks
 
 
 def test_an_unknown_set_of_extras_is_refused() -> None:
@@ -337,4 +344,4 @@ def test_an_unknown_set_of_extras_is_refused() -> None:
         text=True,
     )
     assert run.returncode != 0
-    assert "'everything': choose dev or all" in run.stderr
+    assert "'everything': choose dev, all or gpu" in run.stderr

@@ -71,6 +71,9 @@ def open_session(
             f"device {device!r} is not there: this onnxruntime has no {provider}; "
             "install the extra 'farm[onnx-gpu]' or use device 'cpu'"
         )
+    if provider == "CUDAExecutionProvider":
+        # NVIDIA's packages put their libraries where the system does not look.
+        onnxruntime.preload_dlls()
     with mapped(what):
         session = onnxruntime.InferenceSession(
             model, sess_options=_options(), providers=[(provider, options)]

@@ -1,7 +1,8 @@
 """What the tests on a card share. Without one they are skipped, and say what is missing.
 
-A further engine takes part with a line in `MAKERS`. `FARM_GPU_TESTS_DEVICE=cpu` runs all but what
-only a card has, to try the tests themselves where there is none.
+A further engine takes part with a line in `MAKERS`. Who names the device, as `make gpu` does, wants
+it: where it is not there, all fail. `FARM_GPU_TESTS_DEVICE=cpu` runs all but what only a card has,
+to try the tests themselves where there is none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import onnxruntime
 import pytest
 import yaml
 
@@ -18,8 +21,10 @@ from farm.errors import Unavailable
 from farm.voices import VoiceFile, catalogue, read
 from tests.exports import copy, voices, your_voices
 
+#: Where the voices speak, when somebody has said so.
+ASKED = os.environ.get("FARM_GPU_TESTS_DEVICE", "")
 #: Where the voices speak.
-DEVICE = os.environ.get("FARM_GPU_TESTS_DEVICE", "cuda:0")
+DEVICE = ASKED or "cuda:0"
 
 
 def shipped(name: str, folder: Path) -> VoiceFile:
@@ -65,17 +70,22 @@ MAKERS: dict[str, Callable[[Path], VoiceFile]] = {
 
 @pytest.fixture(scope="session")
 def card() -> str:
-    """The name of the first card; it and a runtime that can use it, or the test is skipped."""
+    """The name of the first card; it and a runtime that can use it must be there."""
     if DEVICE == "cpu":
         return "the CPU"
     try:
         name = cuda.names()[0]
     except Unavailable as error:
-        pytest.skip(str(error))
-    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime-gpu is not installed")
-    if "CUDAExecutionProvider" not in runtime.get_available_providers():
-        pytest.skip(f"{name} is there, but onnxruntime-gpu is not installed")
+        _lacking(str(error))
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        _lacking(f"{name} is there, but onnxruntime-gpu is not installed: make setup EXTRAS=gpu")
     return name
+
+
+def _lacking(reason: str) -> NoReturn:
+    if ASKED:
+        pytest.fail(f"{reason} (device {ASKED!r} was asked for)", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session", params=MAKERS)

@@ -7,13 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from farm.calibration import choose, measure
 from farm.cli import trying
 from farm.engines.sessions import open_session
 from farm.errors import FarmError
@@ -28,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 LENGTHS = 0.01
 #: Decibels by which a signal of the same length stands above its difference from the CPU's.
 PARITY_DB = 30.0
+#: Most by which a sample may differ between a segment alone and in a batch: below -50 dBFS, so that
+#: a cut tail carries no noise either.
+ALIKE = 1e-3
 #: Bytes that may stay with the driver and the libraries after a voice is gone.
 KEPT = 64 << 20
 
@@ -70,12 +72,14 @@ def test_the_card_speaks_as_the_cpu_does(file: VoiceFile) -> None:
         assert 10 * np.log10(float(np.sum(there**2)) / noise) > PARITY_DB
 
 
-def test_a_batch_on_the_card_is_cut_to_what_each_says_alone(file: VoiceFile) -> None:
+def test_a_batch_on_the_card_says_what_each_says_alone(file: VoiceFile) -> None:
     with trying.loaded(file, DEVICE) as (voice, engine):
         wanted = segments(voice)
         together = engine.speak(wanted)
         alone = [engine.speak([segment])[0] for segment in wanted]
     assert [len(audio.samples) for audio in together] == [len(audio.samples) for audio in alone]
+    for here, there in zip(together, alone, strict=True):
+        assert np.abs(here.samples - there.samples).max() < ALIKE
 
 
 def test_the_memory_of_a_voice_is_given_back(file: VoiceFile, tmp_path: Path) -> None:
@@ -97,27 +101,6 @@ def test_the_memory_of_a_voice_is_given_back(file: VoiceFile, tmp_path: Path) ->
     if DEVICE != "cpu":  # there a process keeps what it was given
         assert free["loaded"] < free["before"], "a loaded voice takes memory of the card"
     assert free["after"] >= free["before"] - KEPT
-
-
-def test_the_table_of_throughput(
-    file: VoiceFile, card: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Printed, and kept as JSON in the folder that OUT names."""
-    with trying.loaded(file, DEVICE) as (voice, engine):
-        longest = max(trying.segments(voice), key=lambda segment: len(segment.text))
-        passes = measure(engine.speak, longest)
-    with capsys.disabled():
-        print(f"\n{voice.engine} {voice.id} on {card}: budget {choose(passes)} characters")
-        for each in passes:
-            print(f"{each.segments:5} segments {each.throughput:10.1f} x real time")
-    keep(voice, card, [asdict(each) for each in passes])
-    assert max(each.throughput for each in passes) > 1
-
-
-def keep(voice: Voice, card: str, rows: list[dict[str, float]]) -> None:
-    if "OUT" in os.environ:
-        path = Path(os.environ["OUT"], f"throughput-{voice.engine}-{voice.id}.json")
-        path.write_text(json.dumps({"card": card, "voice": voice.digest, "passes": rows}))
 
 
 def test_a_card_that_is_not_there_is_an_error(file: VoiceFile) -> None:
