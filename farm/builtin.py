@@ -1,8 +1,9 @@
 """The voices that ship with the farm.
 
 `slt` is an acoustic model and a vocoder merged to one graph with Piper's signature, once per home
-folder; `slt-pair` is the two as they are, for the controls that Piper has not. `flite` is a pair of
-its own with a speaker encoder: what `farm voices clone` can make voices of.
+folder; `slt-vits` is that graph as the engine `vits` speaks it; `slt-pair` is the two as they are,
+for the controls that Piper has not. `flite` is a pair of its own with a speaker encoder: what
+`farm voices clone` can make voices of.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ PARTS = {
     "slt.onnx.json": "slt/voice.json",
     "slt.yaml": "slt/slt.yaml",
     "slt-pair.yaml": "slt/slt-pair.yaml",
+    "slt-vits.yaml": "slt/slt-vits.yaml",
     "flite.yaml": "flite/flite.yaml",
     "flite/acoustic.onnx": "flite/acoustic.onnx",
     "flite/vocoder.onnx": "flite/vocoder.onnx",

@@ -36,7 +36,8 @@ from farm.studio import catalogue
 from farm.text import documents
 
 SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
-#: What each voice that ships with the farm says at the end of the demo.
+#: What each voice that ships with the farm, one for each engine of the light set, says at the end
+#: of the demo.
 PARAGRAPH = (
     "This is {voice}, one of the voices that come with the farm. It cost nothing to make but time: "
     "every word you hear was computed a moment ago, on this machine."

@@ -1,4 +1,4 @@
-"""A Piper graph run in one piece: what cannot be cut as `farm.engines.split` does.
+"""A Piper graph run in one piece: what cannot be cut as `farm.engines.split` does, or need not be.
 
 The graph (OHF-Voice/piper1-gpl, `export_onnx.py`): `input` int64 [1, T] phoneme ids,
 `input_lengths` int64 [1], `scales` float32 [3] = noise, length, noise of durations, `sid`
@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from piper.patch_voice_with_alignment import add_alignment_output
 
 from farm.engines.sessions import mapped, open_session
-from farm.engines.split import Reading, Utterance, has_noise, read
+from farm.engines.split import Baked, Reading, Utterance, has_noise, read
 from farm.errors import EngineError
 
 
@@ -48,6 +47,8 @@ class Whole:
         self.noisy = has_noise(graph)
         """Whether the graph draws noise inside."""
         self.hop = hop
+        self.baked = Baked(None, None, None)
+        """Scales that the graph does not take: none."""
         self._what = what
         self._session = open_session(graph.SerializeToString(), what, device, parameters)
         self.extra = ("sid",) if len(self._session.get_inputs()) > 3 else ()
@@ -101,6 +102,9 @@ def timed(path: Path) -> onnx.ModelProto:
             "not input, input_lengths, scales and perhaps sid"
         )
     if len(model.graph.output) == 1:
+        # Here, because of the engines that run such graphs one alone is of piper-tts's extra.
+        from piper.patch_voice_with_alignment import add_alignment_output
+
         with suppress(ValueError):  # no Ceil node, or several: a voice without timings
             add_alignment_output(model)
     return model

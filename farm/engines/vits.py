@@ -2,8 +2,8 @@
 
 How a voice is spoken to (token ids, languages, speakers, sample rate) is its dialect
 (`farm.engines.dialects`); the graph is cut in three at load (`farm.engines.split`), so noise is
-drawn from the segment's digest and timings come with the signal. A graph that cannot be cut is
-refused.
+drawn from the segment's digest and timings come with the signal. Of Piper's signature, one that
+draws no noise runs whole (`farm.engines.piper_whole`). Any other that cannot be cut is refused.
 
 Roles of files: `model`, and what the dialect wants: `config`, `vocab`, `tokenizer` (transformers),
 `config`, `speakers`, `languages` (Coqui), `tokens`, `lexicon`, `speakers` (sherpa-onnx), `config`
@@ -12,7 +12,7 @@ Roles of files: `model`, and what the dialect wants: `config`, `vocab`, `tokeniz
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ import numpy as np
 from farm.audio import Audio
 from farm.engines import dialects
 from farm.engines.base import Engine
-from farm.engines.dialects import Tokens, languages
+from farm.engines.dialects import Dialect, Tokens, languages
 from farm.engines.dialects.base import timings
-from farm.engines.split import Reading, Split, Utterance, seed
+from farm.engines.piper_whole import Whole
+from farm.engines.split import Reading, Split, Uncut, Utterance, has_noise, read, seed
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
 from farm.phonemes import ipa
@@ -49,7 +50,9 @@ class Vits(Engine):
                 f"{self._what} says {voice.sample_rate} Hz but its model {self.sample_rate} Hz: "
                 "pin the voice again"
             )
-        self._model = Split(roles["model"], self._what, device, voice.parameters, folder / _PARTS)
+        self._model = _opened(
+            roles["model"], self._what, device, voice.parameters, folder / _PARTS, self._dialect
+        )
         if others := sorted(set(self._model.extra) - _SPEAKERS - _LANGUAGES):
             raise EngineError(f"{self._what} wants {', '.join(others)}, which are not known")
         # Loads what the first text would wait for, and says now what is not installed.
@@ -96,10 +99,12 @@ class Vits(Engine):
 
     def _audio(self, tokens: Tokens, reading: Reading, segment: Segment) -> Audio:
         gain = np.float32(10 ** (segment.prosody.volume / 20))
+        # A graph that runs whole may keep its durations to itself.
+        symbols = tokens.symbols if len(reading.frames) else ()
         return Audio(
             np.clip(reading.samples * gain, -1, 1),
             self.sample_rate,
-            timings(tokens.symbols, (reading.frames * self._model.hop).tolist()),
+            timings(symbols, (reading.frames * self._model.hop).tolist()),
             tuple(f"the voice lacks {symbol!r}" for symbol in tokens.missing),
         )
 
@@ -142,3 +147,20 @@ class Vits(Engine):
             choices = ", ".join(known) or "none, it has a single voice"
             raise EngineError(f"{self._what} has no speaker {name!r}; its speakers: {choices}")
         return known[name] if name in known else int(name)
+
+
+def _opened(
+    model: Path,
+    what: str,
+    device: str,
+    parameters: Mapping[str, float | int | str],
+    cache: Path,
+    dialect: Dialect,
+) -> Split | Whole:
+    """Open a model cut in three; whole where it is Piper's and draws no noise."""
+    try:
+        return Split(model, what, device, parameters, cache)
+    except Uncut:
+        if dialect.name != "piper" or has_noise(read(model)):
+            raise
+        return Whole(model, what, device, parameters, dialect.hop)

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import typer
 
+from farm import builtin, voices
 from farm.cli import COMMANDS, app
+from farm.engines import ENGINES, family
 from tests.homes import Home, book_text, ended, until
 from tests.homes import home as real_home
 from tests.running import Running
@@ -111,6 +114,16 @@ def test_the_demo_is_one_object(running: Home) -> None:
     found = made(running, "demo")
     assert {file["format"] for file in found["files"]} == {"epub", "m4b", "mp3", "srt", "vtt"}
     assert all(path.startswith("out/demo/") for path in paths(found))
+
+
+def test_the_demo_ends_with_a_paragraph_by_each_engine_of_the_light_set(running: Home) -> None:
+    spoken = made(running, "demo")["voices"]
+    known = voices.catalogue([builtin.prepare(running.home)])
+    # `tone` is no voice; `yourtts` takes torch, and the clients a service elsewhere.
+    light = {name for name in ENGINES if family(name) in ("onnx", "piper")}
+    assert {known[name].engine for name in spoken} == light
+    for path in spoken.values():
+        assert 5 < soundfile.info(running.folder / path).duration < 20
 
 
 @pytest.mark.parametrize(

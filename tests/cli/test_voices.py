@@ -68,9 +68,10 @@ def test_the_built_in_voices_are_listed_without_a_farm(
     data: Data, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no Redis to be found
-    flite, row, pair = data("voices", "list")
+    flite, row, pair, vits = data("voices", "list")
     assert (flite["id"], flite["engine"], flite["family"]) == ("flite", "yourtts_onnx", "onnx")
     assert (pair["id"], pair["engine"], pair["family"]) == ("slt-pair", "fastspeech2", "onnx")
+    assert (vits["id"], vits["engine"], vits["family"]) == ("slt-vits", "vits", "onnx")
     assert (
         row
         | {
@@ -94,6 +95,7 @@ def test_the_list_has_a_line_for_each_voice(command: Command) -> None:
         ["flite", "en", "yourtts_onnx", "16000"],
         ["slt", "en", "piper", "16000"],
         ["slt-pair", "en", "fastspeech2", "16000"],
+        ["slt-vits", "en", "vits", "16000"],
         ["tiny", "en-US", "piper", str(SAMPLE_RATE)],
     ]
 
@@ -115,7 +117,8 @@ def test_the_settings_name_further_folders(
     folder.mkdir()
     (folder / "beep.yaml").write_text("engine: tone\nlanguage: en\n")
     monkeypatch.setenv("FARM_VOICES", json.dumps([str(folder)]))
-    assert [row["id"] for row in data("voices", "list")] == ["beep", "flite", "slt", "slt-pair"]
+    names = [row["id"] for row in data("voices", "list")]
+    assert names == ["beep", "flite", "slt", "slt-pair", "slt-vits"]
 
 
 def test_show_says_where_a_voice_comes_from(tiny: Path, data: Data, command: Command) -> None:

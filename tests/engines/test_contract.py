@@ -1,33 +1,35 @@
-"""What every engine promises, over small voices of each.
+"""What every engine promises, over small voices of each: genuine exports, and the farm's own.
 
 Those that speak through a service elsewhere are judged with real servers, in tests of their own.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from farm import builtin
 from farm.audio import Audio
 from farm.engines import ENGINES, Engine, family, load
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
+from farm.voices import catalogue, pin
 from tests.engines.fastspeech import voices as fastspeech
-from tests.engines.tiny_piper import make_voice
 from tests.exports.voices import voice as vits_voice
 from tests.exports.your_voices import onnx_voice_in, torch_voice_in
 
 TEXTS = ["A short one.", "A sentence that is a good deal longer than the other, is it not?", "No!"]
 
 
-def make(engine: str, folder: Path) -> Voice:
-    """Return a voice of an engine with its files in the folder."""
-    return MAKERS[engine](folder)
+def _piper(folder: Path) -> Voice:
+    return replace(vits_voice("piper", folder), engine="piper", family="piper")
 
 
 def _tone(_: Path) -> Voice:
@@ -36,17 +38,19 @@ def _tone(_: Path) -> Voice:
     )
 
 
-#: A new engine gets a line here, or it is not judged.
+#: Engine to what makes a voice of it in a folder. A new engine gets a line here.
 MAKERS: dict[str, Callable[[Path], Voice]] = {
     "fastspeech2": fastspeech.own,
-    "piper": make_voice,
+    "piper": _piper,
     "tone": _tone,
     "vits": lambda folder: vits_voice("coqui_deterministic", folder),
     "yourtts": torch_voice_in,
     "yourtts_onnx": onnx_voice_in,
 }
+#: Voices that ship with the farm, whose graph draws no noise and runs whole.
+WHOLE = ("slt", "slt-vits")
 #: Frames of each symbol are rounded up: twice the speed leaves more than half the time.
-ROUNDED = {"vits", "yourtts", "yourtts_onnx"}
+ROUNDED = {"piper", "vits", "yourtts", "yourtts_onnx"}
 
 
 def segment(text: str, **prosody: Any) -> Segment:
@@ -54,9 +58,21 @@ def segment(text: str, **prosody: Any) -> Segment:
     return Segment("d" * 64, text, "voice", Prosody(**prosody))
 
 
-@pytest.fixture(params=sorted(name for name in ENGINES if family(name) != "http"))
-def voice(request: pytest.FixtureRequest, tmp_path: Path) -> Voice:
-    return make(request.param, tmp_path)
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the voices that ship with the farm."""
+    return builtin.prepare(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(params=[*sorted(name for name in ENGINES if family(name) != "http"), *WHOLE])
+def voice(request: pytest.FixtureRequest, tmp_path: Path, shipped: Path) -> Voice:
+    """A voice of each engine, its files in `tmp_path`."""
+    if request.param not in WHOLE:
+        return MAKERS[request.param](tmp_path)
+    file = catalogue([shipped])[request.param]
+    for path in file.files.values():
+        shutil.copyfile(path, tmp_path / path.name)
+    return pin(file)
 
 
 @pytest.fixture

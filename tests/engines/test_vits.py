@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.engines.test_contract import (
     test_threads_do_not_disturb_each_other,
     test_volume_is_in_decibels_and_never_beyond_full_scale,
 )
+from tests.engines.tiny_piper import make_voice
 from tests.exports.voices import VOICES, voice
 
 __all__ = [
@@ -219,3 +221,21 @@ def test_a_voice_of_another_rate_is_refused(folders: Path) -> None:
     wrong = Voice(**(vars(one) | {"sample_rate": 22_050}))
     with pytest.raises(EngineError, match=r"says 22050 Hz but its model 16000 Hz: pin"):
         Vits(wrong, folder, "cpu")
+
+
+def piper_graph(folder: Path, **how: Any) -> Voice:
+    """A graph of Piper's signature that cannot be cut, as a voice of `vits`."""
+    return replace(make_voice(folder, **how), engine="vits", family="onnx")
+
+
+def test_a_graph_that_draws_noise_and_cannot_be_cut_is_refused(folders: Path) -> None:
+    noisy = piper_graph(folders / "noisy", noisy=True)
+    with pytest.raises(EngineError, match="0 outputs follow a transposed convolution"):
+        Vits(noisy, folders / "noisy", "cpu")
+
+
+def test_a_graph_that_keeps_its_durations_is_spoken_without_timings(folders: Path) -> None:
+    untimed = Vits(piper_graph(folders / "untimed", timed=False), folders / "untimed", "cpu")
+    audio = say(untimed, "Hello, world.")
+    # Each id lasts two frames: begin, a blank, each of 14 phonemes with a blank, end.
+    assert (len(audio.samples), audio.timings) == (33 * 2 * 256, ())

@@ -47,6 +47,8 @@ class Dialect:
     """Whether its symbols are espeak-ng's phonemes, so that sounds may be put into a text."""
     speakers: Mapping[str, int] = field(default_factory=dict)
     """By name, or by number where they have none; empty: a single voice."""
+    hop: int = 256
+    """Samples of a frame, where a graph runs whole and does not show it."""
     noise: float = 0.667
     length: float = 1.0
     noise_w: float = 0.8

@@ -39,6 +39,7 @@ def read(files: Files) -> Dialect:
         languages=(config.get("language", {}).get("code") or voice,),
         reads_ipa=kind == "espeak",
         speakers=config.get("speaker_id_map") or (numbered(count) if count > 1 else {}),
+        hop=int(config.get("hop_length", 256)),
         noise=float(scales.get("noise_scale", 0.667)),
         length=float(scales.get("length_scale", 1)),
         noise_w=float(scales.get("noise_w", 0.8)),
