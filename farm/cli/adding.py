@@ -36,6 +36,8 @@ class Wish:
     language: str = ""
     """Empty: as the files say."""
     licence: str = ""
+    sample_rate: int = 0
+    """Hertz; 0: as the files say."""
     replace: bool = False
 
 
@@ -69,7 +71,12 @@ def _of_model(wish: Wish) -> Draft:
             beside = ", which belongs beside the model" if what == "config" else ""
             raise NotFound(f"no {what} {str(path)!r}{beside}")
     name = check_id(wish.id or model.stem, "voice")
-    fields = {"engine": "piper", "language": wish.language, "licence": wish.licence}
+    fields = {
+        "engine": "piper",
+        "language": wish.language,
+        "licence": wish.licence,
+        "sample_rate": wish.sample_rate,
+    }
     files = {"model": (model, f"{name}.onnx"), "config": (config, f"{name}.onnx.json")}
     return Draft(name, fields, files)
 
@@ -81,7 +88,7 @@ def _of_yaml(wish: Wish, told: VoiceFile) -> Draft:
         "language": wish.language or told.language,
         "licence": wish.licence or told.licence,
         "parameters": dict(told.parameters),
-        "sample_rate": told.sample_rate,
+        "sample_rate": wish.sample_rate or told.sample_rate,
         "rtf": told.rtf,
     }
     return Draft(check_id(wish.id or told.id, "voice"), fields, _files(told.files))
@@ -91,10 +98,11 @@ def _of_files(wish: Wish) -> Draft:
     """Draft what the files of a folder are seen to be."""
     where, folder = repr(str(wish.model)), wish.model.resolve()
     names = [path.name for path in folder.iterdir() if path.is_file()]
-    roles = recognising.choose(names, "", where)
-    name = wish.id or recognising.named_after(roles["model"], folder.name)
+    roles = recognising.choose(names, "", where, folder.joinpath)
+    name = wish.id or recognising.named_after(recognising.main(roles), folder.name)
     files = {role: folder / each for role, each in roles.items()}
-    fields = recognising.described(files, where).fields(wish.language, where)
+    found = recognising.described(files, where)
+    fields = found.fields(wish.language, wish.sample_rate, where)
     return Draft(check_id(name, "voice"), fields | {"licence": wish.licence}, _files(files))
 
 

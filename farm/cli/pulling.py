@@ -42,6 +42,8 @@ class Wish:
     """Empty: as the model's or the repository's card says."""
     model: str = ""
     """Which of several models; empty: there is only one."""
+    sample_rate: int = 0
+    """Hertz; 0: as the files say."""
     replace: bool = False
 
 
@@ -59,11 +61,12 @@ def pull(
     language: Annotated[str, typer.Option(help="Such as en-US; else as the model says.")] = "",
     licence: Annotated[str, typer.Option(help="Licence; else as its card says.")] = "",
     model: Annotated[str, typer.Option(help="Which of several models, by its file.")] = "",
+    sample_rate: Annotated[int, typer.Option(help="Hertz, where no file says it.", min=0)] = 0,
     replace: Annotated[bool, typer.Option("--replace", help="In place of one there is.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Pull a voice from the hub of models, once it has loaded and spoken here."""
-    wish = Wish(source, id, language, licence, model, replace)
+    wish = Wish(source, id, language, licence, model, sample_rate, replace)
     file = fetch(read_settings(), wish)
     if json:
         print_json(about(file))
@@ -106,8 +109,11 @@ def fetch(settings: Settings, wish: Wish) -> VoiceFile:
     if wish.id:  # before anything is downloaded
         installing.check_free(settings, check_id(wish.id, "voice"), replace=wish.replace)
     listed = _listing(where)
-    named = recognising.choose(listed.files, wish.model, repr(str(where)))
-    voice = wish.id or recognising.named_after(named["model"], where.repo.rpartition("/")[2])
+    named = recognising.choose(
+        listed.files, wish.model, repr(str(where)), lambda name: hub.download(listed, name)
+    )
+    model = recognising.main(named)
+    voice = wish.id or recognising.named_after(model, where.repo.rpartition("/")[2])
     installing.check_free(settings, voice, replace=wish.replace)
     files = {role: hub.download(listed, name) for role, name in named.items()}
     draft = _draft(replace(wish, id=voice), listed, named, files)
@@ -153,8 +159,8 @@ def _draft(wish: Wish, listed: Listing, named: dict[str, str], files: dict[str, 
     source = repr(str(listed.address))
     found = recognising.described(files, source)
     fields = {
-        **found.fields(wish.language, source),
-        "licence": wish.licence or _licence(listed, named["model"]),
+        **found.fields(wish.language, wish.sample_rate, source),
+        "licence": wish.licence or _licence(listed, recognising.main(named)),
         "source": f"hf:{listed.pinned}",
         "sha256": {role: sha256(path) for role, path in files.items()},
     }

@@ -58,11 +58,13 @@ def add(
     id: Annotated[str, typer.Option(help="Id; the model's name if not given.")] = "",
     language: Annotated[str, typer.Option(help="Such as en-US; else as the files say.")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the voice.")] = "",
+    sample_rate: Annotated[int, typer.Option(help="Hertz, where no file says it.", min=0)] = 0,
     replace: Annotated[bool, typer.Option("--replace", help="In place of one there is.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Add a voice of this host's files, once it has loaded and spoken."""
-    file = adding.add(read_settings(), adding.Wish(model, id, language, licence, replace))
+    wish = adding.Wish(model, id, language, licence, sample_rate, replace)
+    file = adding.add(read_settings(), wish)
     if json:
         print_json(describe(file))
     else:

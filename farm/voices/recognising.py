@@ -2,14 +2,15 @@
 
 Piper keeps `<voice>.onnx` and `<voice>.onnx.json`. The other forms of VITS keep files of known
 names beside the model or in a folder above it; which form it is, the model and they say
-(`farm.engines.dialects`). So do YourTTS checkpoints, and what the farm exports of them.
+(`farm.engines.dialects`). So do YourTTS checkpoints, and what the farm exports of them. FastSpeech
+2 voices of PaddleSpeech are told by their graphs (`farm.voices.pairs`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +19,7 @@ from farm.engines import dialects
 from farm.engines.dialects import languages
 from farm.errors import EngineError, InvalidInput
 from farm.jobs import check_id
+from farm.voices import pairs
 
 #: Name of a file beside a VITS model to its role.
 _ROLES = {
@@ -44,21 +46,32 @@ _NAMELESS = ("model", "model_file")
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def choose(names: Iterable[str], model: str, where: str) -> dict[str, str]:
+def choose(
+    names: Iterable[str], model: str, where: str, read: Callable[[str], Path]
+) -> dict[str, str]:
     """Return role to path for the voice among the files of a repository.
 
     `model` names the model by its path, or the end of it; empty: there is only one, or one named
-    `model.onnx`. A model beside which lies `<model>.json` is Piper's.
+    `model.onnx`. A model beside which lies `<model>.json` is Piper's. `read` gives a file, which is
+    asked for where names do not tell.
 
     Raises:
         InvalidInput: there is no such model, or there are several; the message lists what is there.
+        EngineError: a file that was asked for is no ONNX model.
     """
     known = sorted(names)
+    if any(_name(each) == pairs.MAP for each in known):
+        return pairs.choose(known, model, where, read)
     found = _model(known, model, where)
     config = f"{found}.json"
     if config in known:
         return {"model": found, "config": config}
     return {"model": found, **_beside(PurePosixPath(found), known)}
+
+
+def main(roles: Mapping[str, str]) -> str:
+    """Return the path of the model that a voice is named after."""
+    return roles.get("model") or roles["acoustic"]
 
 
 def named_after(model: str, folder: str) -> str:
@@ -116,24 +129,26 @@ class Described:
 
     engine: str
     sample_rate: int
-    """Hertz."""
+    """Hertz; 0: they do not say."""
     language: str
     """Empty: they do not say."""
     speaker: str = ""
     """Who speaks where nobody is asked for; empty: the voice has one, or a first."""
 
-    def fields(self, language: str, where: str) -> dict[str, object]:
-        """Return what a voice's YAML says of it, in the language given or its own.
+    def fields(self, language: str, sample_rate: int, where: str) -> dict[str, object]:
+        """Return what a voice's YAML says of it, with the language and rate given or its own.
 
         Raises:
             InvalidInput: there is neither; `where` names the files.
         """
+        if not (sample_rate or self.sample_rate):
+            raise InvalidInput(f"{where} does not say its sample rate: give it with --sample-rate")
         if not (language or self.language):
             raise InvalidInput(f"{where} does not say its language: give it with --language")
         return {
             "engine": self.engine,
             "language": language or self.language,
-            "sample_rate": self.sample_rate,
+            "sample_rate": sample_rate or self.sample_rate,
             "parameters": {"speaker": self.speaker} if self.speaker else {},
         }
 
@@ -145,6 +160,8 @@ def described(roles: Mapping[str, Path], where: str) -> Described:
         InvalidInput: they are no voice that the farm can speak; the message names the files.
     """
     try:
+        if "acoustic" in roles:
+            return Described("fastspeech2", pairs.sample_rate(roles), pairs.language(roles))
         zero_shot = _zero_shot(roles)
         return zero_shot or _vits(roles, where)
     except (EngineError, KeyError, TypeError, ValueError, AttributeError) as error:
