@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     """Where clients reach that server; empty: at the same address as the farm."""
     s3_region: str = "us-east-1"
     """Region of the bucket."""
-    voices: list[Path] = Field(default_factory=list)
-    """Further folders with voice files (*.yaml), before the home's `voices` and the built-in."""
+    voices: list[Path] = Field(default_factory=lambda: [Path("configs/voices")])
+    """Folders with voice files (*.yaml), before the home's `voices` and the built-in."""
     voice: str = "slt"
     """The voice of jobs that name none."""
     children: int = Field(0, ge=0)

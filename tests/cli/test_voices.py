@@ -121,6 +121,18 @@ def test_the_settings_name_further_folders(
     assert names == ["beep", "flite", "slt", "slt-pair", "slt-vits"]
 
 
+def test_voices_beside_the_settings_file_are_found_unless_others_are_named(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "configs" / "voices"
+    folder.mkdir(parents=True)
+    (folder / "beep.yaml").write_text("engine: tone\nlanguage: en\n")
+    monkeypatch.chdir(tmp_path)
+    assert data("voices", "list")[0]["id"] == "beep"
+    monkeypatch.setenv("FARM_VOICES", "[]")
+    assert data("voices", "list")[0]["id"] != "beep"
+
+
 def test_show_says_where_a_voice_comes_from(tiny: Path, data: Data, command: Command) -> None:
     shown = data("voices", "show", "tiny")
     assert shown["path"] == str(tiny)
