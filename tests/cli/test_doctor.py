@@ -43,7 +43,7 @@ def test_one_failure_is_the_exit_code_and_the_other_checks_go_on(
     result = command("doctor")
     assert result.exit_code == 1
     assert (
-        "failed   voice        unknown voice 'nobody': choose one of flite, slt, slt-pair\n"
+        "failed   voice        unknown voice 'nobody': choose one of flite, slt, slt-pair, slt-vits"
         in result.stdout
     )
     assert "-> `farm voices list` shows what is there" in result.stdout
