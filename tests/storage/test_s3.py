@@ -65,6 +65,17 @@ def test_an_address_is_one_that_clients_reach(nanio: Server, open_s3: OpenS3) ->
         assert answer.read() == b"1"
 
 
+def test_a_presigned_address_is_good_for_its_time_alone(nanio: Server, open_s3: OpenS3) -> None:
+    store = open_s3(nanio)
+    store.put("a", b"1")
+    address = store.url("a", seconds=1)
+    time.sleep(2.1)  # both clocks count whole seconds
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(address)
+    with refused.value as answer:
+        assert answer.code == 403
+
+
 def test_a_presigned_address_is_good_for_its_object_alone(nanio: Server, open_s3: OpenS3) -> None:
     store = open_s3(nanio)
     store.put("a", b"1")
