@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farm import contents, planning, reading, revising
-from farm.errors import NotFound
+from farm.errors import NotFound, blaming
 from farm.farm import Farm
 from farm.jobs import Edit, Spec
 
@@ -19,9 +19,10 @@ def edit(farm: Farm, spec: Spec, edits: Sequence[Edit]) -> int:
         Conflict: as `revising.retry`.
     """
     lexicons = reading.lexicons(farm.store, spec)
-    for each in edits:
-        segment = _segment(farm, spec.id, each.item, each.start)
-        planning.check_edit(each, segment["language"], lexicons)
+    for number, each in enumerate(edits):
+        with blaming(f"edits.{number}"):
+            segment = _segment(farm, spec.id, each.item, each.start)
+            planning.check_edit(each, segment["language"], lexicons)
     return revising.retry(farm, spec.id, edits)
 
 

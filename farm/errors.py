@@ -19,13 +19,42 @@
 Vendor errors are mapped to this tree once, where the vendor is called.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class FarmError(Exception):
     """The root of everything the farm raises on purpose; its text is one line for a person."""
 
 
 class JobError(FarmError):
-    """The caller's fault. Never retried."""
+    """The caller's fault. Never retried.
+
+    Where one field of a request is to blame, `field` is its name; `value` is what it was, `valid`
+    what it may be, where that can be told.
+    """
+
+    def __init__(
+        self, said: str, *, field: str = "", value: object = None, valid: object = None
+    ) -> None:
+        """Say it in one line, and what it is about."""
+        super().__init__(said)
+        self.field, self.value, self.valid = field, value, valid
+
+
+@contextmanager
+def blaming(field: str, value: object = None) -> Iterator[None]:
+    """Have a caller's error that is raised in the block name this field, if it names none.
+
+    Without a value it keeps its own.
+    """
+    try:
+        yield
+    except JobError as error:
+        if not error.field:
+            error.field = field
+            error.value = error.value if value is None else value
+        raise
 
 
 class InvalidInput(JobError):

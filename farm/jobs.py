@@ -426,8 +426,6 @@ def _check_schema(data: str | bytes) -> None:
 def check_id(value: str, what: str = "id") -> str:
     """Return an id that may become part of a key, or raise `InvalidInput`."""
     if not ID.fullmatch(value) or ".." in value:
-        raise InvalidInput(
-            f"{what} {value!r} is not valid: letters, digits, '_', '.', '~', '-', 128 at most, "
-            "beginning with a letter or digit"
-        )
+        valid = "letters, digits, '_', '.', '~', '-', 128 at most, beginning with a letter or digit"
+        raise InvalidInput(f"{what} {value!r} is not valid: {valid}", value=value, valid=valid)
     return value

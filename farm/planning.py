@@ -280,12 +280,12 @@ def check_edit(
     words = _encodable(edit.text[: SEGMENT_CHARACTERS + 1])
     spoken = text.spoken(words, language, lexicons.find(words, language))
     if not spoken.text:
-        raise InvalidInput(f"the edit {words[:40]!r} has nothing to speak: give it words")
+        raise InvalidInput("the edit has nothing to speak: give it words")
     longest = max(len(edit.text), len(spoken.text))
     if longest > SEGMENT_CHARACTERS:
         raise InvalidInput(
-            f"the edit {words[:40]!r}... has {longest} characters as written or spoken; a segment "
-            f"holds {SEGMENT_CHARACTERS}: shorten it"
+            f"the edit has {longest} characters as written or spoken; a segment holds "
+            f"{SEGMENT_CHARACTERS}: shorten it"
         )
     return spoken
 
@@ -294,7 +294,7 @@ def _encodable(words: str) -> str:
     try:
         words.encode()
     except UnicodeEncodeError as error:
-        raise InvalidInput(f"the edit {words[:40]!r} holds half a character") from error
+        raise InvalidInput(f"the edit holds half a character (at {error.start})") from error
     return words
 
 

@@ -88,7 +88,8 @@ class Studio:
             voices.refuse_revoked(voice, self._store)
             return voice
         if file.revoked:
-            raise UnknownVoice(f"voice {file.id!r} was revoked on {file.revoked}: choose another")
+            said = f"voice {file.id!r} was revoked on {file.revoked}: choose another"
+            raise UnknownVoice(said, value=file.id)
         return self._pinned.setdefault(file.id, voices.publish(file, self._store))
 
     def _current(self) -> Mapping[str, VoiceFile]:

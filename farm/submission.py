@@ -26,6 +26,8 @@ from farm.ledger.limits import Limits, Verdict
 
 #: What clients may call a job.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")
+#: The same in words.
+NAMES = "letters, digits, '_', '.', '-', 80 at most, beginning with a letter or digit"
 
 
 class Exceeded(FarmError):
@@ -53,10 +55,7 @@ class Draft:
 def check_name(name: str) -> str:
     """Return what a job may be called, or raise `InvalidInput`."""
     if not NAME.fullmatch(name) or ".." in name:
-        raise InvalidInput(
-            f"job id {name!r} is not valid: letters, digits, '_', '.', '-', 80 at most, "
-            "beginning with a letter or digit"
-        )
+        raise InvalidInput(f"job id {name!r} is not valid: {NAMES}", value=name, valid=NAMES)
     return name
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from farm.api.service import Service
-from farm.errors import InvalidInput
-from farm.jobs import Kind, Output, Priority, Prosody, Spec
+from farm.errors import InvalidInput, blaming
+from farm.jobs import Kind, Output, Priority, Prosody, Spec, Voice
 from farm.submission import Draft, digest
 from farm.survey import Survey, survey, survey_speech
 from farm.text import Lexicons, lexicon
@@ -43,6 +43,8 @@ class Wish:
     front_matter: bool = False
     lexicons: tuple[bytes, ...] = ()
     """PLS documents, not looked into yet."""
+    source: str = ""
+    """Field of the request that its text came in."""
 
     @property
     def named_lexicons(self) -> dict[str, bytes]:
@@ -64,15 +66,17 @@ def on_disk(data: bytes | Path) -> Iterator[Path]:
 
 def look(wish: Wish, data: bytes | Path) -> Survey:
     """Find out what an input holds; `InvalidInput` where it cannot be read."""
-    if wish.kind == "speech" and isinstance(data, bytes):
-        return survey_speech(data, wish.name)
-    with on_disk(data) as path:
-        return survey(wish.kind, path, wish.name, front_matter=wish.front_matter)
+    with blaming(wish.source):
+        if wish.kind == "speech" and isinstance(data, bytes):
+            return survey_speech(data, wish.name)
+        with on_disk(data) as path:
+            return survey(wish.kind, path, wish.name, front_matter=wish.front_matter)
 
 
 def read_lexicons(wish: Wish) -> Lexicons:
     """Read the lexicons that come with a wish; `InvalidInput` where one cannot be read."""
-    return Lexicons([lexicon.read(each) for each in wish.lexicons])
+    with blaming("lexicons"):
+        return Lexicons([lexicon.read(each) for each in wish.lexicons])
 
 
 def asked(wish: Wish, data: bytes | Path) -> Spec:
@@ -102,6 +106,12 @@ def asked(wish: Wish, data: bytes | Path) -> Spec:
     return replace(spec, request=digest(spec, data))
 
 
+def pin(held: Service, owner: str, wish: Wish) -> dict[str, Voice]:
+    """Pin the voice that is wished for, or the usual one; by its id."""
+    with blaming("voice"):
+        return held.studio.pin({wish.voice or held.settings.voice}, owner)
+
+
 def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     """Read an input through, pin the voices that it may use, and count its characters.
 
@@ -113,21 +123,26 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     if not SLOWEST <= wish.prosody.speed <= FASTEST:
         raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
     if wish.output.readalong and wish.kind != "book":
-        raise InvalidInput(f"a read-along EPUB is made of a book, not of a {wish.kind}")
+        said = f"a read-along EPUB is made of a book, not of a {wish.kind}"
+        raise InvalidInput(said, field="output", value="readalong")
     if wish.front_matter and wish.kind != "book":
-        raise InvalidInput(f"a {wish.kind} has no front matter; a book has")
+        said = f"a {wish.kind} has no front matter; a book has"
+        raise InvalidInput(said, field="front_matter", value=True)
     if wish.webhook:
-        held.outgoing.check(wish.webhook)
+        with blaming("webhook"):
+            held.outgoing.check(wish.webhook)
     read_lexicons(wish)
     found = look(wish, data)
-    voice = wish.voice or held.settings.voice
+    voices = pin(held, owner, wish)
     named = set(found.voices)
     if wish.kind == "batch":  # a line with an unknown or revoked voice fails by itself
         named = {name for name in named if held.studio.speaks(name, owner)}
+    with blaming(wish.source):
+        voices |= held.studio.pin(named - voices.keys(), owner)
     spec = replace(
         asked(wish, data),
-        voice=voice,
-        voices=held.studio.pin({voice, *named}, owner),
+        voice=wish.voice or held.settings.voice,
+        voices=voices,
         deadline=time.time() + wish.deadline_s if wish.deadline_s else 0.0,
     )
     return Draft(spec, data, found.characters, wish.named_lexicons)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from farm import batching
 from farm.api import records
-from farm.api.drafting import Wish, look, read_lexicons
+from farm.api.drafting import Wish, look, pin, read_lexicons
 from farm.api.service import Service
 
 
@@ -18,8 +18,7 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
         UnknownVoice: this owner has no such voice.
     """
     found = look(wish, data)
-    name = wish.voice or held.settings.voice
-    voice = held.studio.pin({name}, owner)[name]
+    (voice,) = pin(held, owner, wish).values()
     audio_s = found.characters / batching.CHARACTERS_PER_S / wish.prosody.speed
     compute_s = audio_s * voice.rtf
     children = max(1, held.farm.ledger.slots(voice.family))

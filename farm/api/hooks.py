@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from farm import webhooks
 from farm.api.callers import Held, Reader, Submitter
 from farm.api.records import Page, Unix
+from farm.errors import blaming
 
 router = APIRouter(prefix="/v1/webhooks/dead", tags=["webhooks"])
 
@@ -45,7 +46,8 @@ def dead(
 ) -> Deliveries:
     """List the caller's deliveries that were given up."""
     found = webhooks.dead(held.farm.store, held.farm.id, caller.owner, cursor)
-    rows = [_shown(each) for each in islice(found, limit + 1)]
+    with blaming("cursor"):
+        rows = [_shown(each) for each in islice(found, limit + 1)]
     more = rows[limit - 1].id if len(rows) > limit else None
     return Deliveries(data=rows[:limit], next_cursor=more)
 
@@ -57,4 +59,5 @@ def _shown(delivery: webhooks.Delivery) -> Delivery:
 @router.post("/{id}/replay", status_code=202)
 def replay(id: Id, held: Held, caller: Submitter) -> Delivery:
     """Make a delivery again, from the first attempt on."""
-    return _shown(webhooks.replay(held.farm.store, held.farm.id, caller.owner, id))
+    with blaming("id"):
+        return _shown(webhooks.replay(held.farm.store, held.farm.id, caller.owner, id))

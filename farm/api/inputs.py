@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from farm.api.drafting import Wish
+from farm.api.problems import TOLD
 from farm.api.requests import NewJob, Options
 from farm.api.service import Service
-from farm.errors import InvalidInput, NotFound
+from farm.errors import InvalidInput, NotFound, blaming
 from farm.storage import check_key
 from farm.text import lexicon
 from farm.text.ssml import is_ssml
@@ -20,8 +21,8 @@ from farm.text.ssml import is_ssml
 MOST_KEY = 500
 
 
-def wish(held: Service, owner: str, options: Options, name: str) -> Wish:
-    """Return what a request asks for.
+def wish(held: Service, owner: str, options: Options, name: str, source: str) -> Wish:
+    """Return what a request asks for, whose text came in the field `source`.
 
     Raises:
         NotFound: it names a file of the store that this owner has not.
@@ -42,6 +43,7 @@ def wish(held: Service, owner: str, options: Options, name: str) -> Wish:
         ttl_s=options.ttl_s,
         webhook=options.webhook,
         lexicons=tuple(_lexicon(held, owner, each) for each in options.lexicons),
+        source=source,
     )
 
 
@@ -54,10 +56,12 @@ def _lexicon(held: Service, owner: str, given: str) -> bytes:
         key = stored(owner, name)
         size = held.farm.store.size(key)
         if size > lexicon.LARGEST:
-            raise InvalidInput(f"lexicons: {name!r} has {size} bytes; {lexicon.LARGEST} at most")
+            said = f"lexicons: {name!r} has {size} bytes; {lexicon.LARGEST} at most"
+            raise InvalidInput(said, field="lexicons", value=name)
         return held.farm.store.get(key)
     except NotFound as error:
-        raise NotFound(f"lexicons: no file {name!r}, and it is no PLS document") from error
+        said = f"lexicons: no file {name[:TOLD]!r}, and it is no PLS document"
+        raise NotFound(said, field="lexicons", value=name, valid=error.valid) from error
 
 
 @contextmanager
@@ -70,11 +74,12 @@ def of_request(held: Service, owner: str, body: NewJob) -> Iterator[tuple[bytes 
     if body.input is not None:
         with tempfile.TemporaryDirectory(prefix="farm-input-") as folder:
             path = Path(folder) / "input"
-            key = stored(owner, body.input)
-            try:
-                held.farm.store.get_file(key, path)
-            except NotFound as error:
-                raise NotFound(f"input: no file {body.input!r}") from error
+            with blaming("input"):
+                key = stored(owner, body.input)
+                try:
+                    held.farm.store.get_file(key, path)
+                except NotFound as error:
+                    raise _missing(owner, body.input) from error
             yield path, body.name or Path(body.input).name
         return
     if body.lines is not None:
@@ -86,7 +91,8 @@ def of_request(held: Service, owner: str, body: NewJob) -> Iterator[tuple[bytes 
     try:
         yield text.encode(), body.name or f"text{suffix}"
     except UnicodeEncodeError as error:
-        raise InvalidInput(f"text: a lone surrogate at character {error.start}") from error
+        said = f"text: a lone surrogate at character {error.start}"
+        raise InvalidInput(said, field="text") from error
 
 
 def stored(owner: str, name: str) -> str:
@@ -98,5 +104,13 @@ def stored(owner: str, name: str) -> str:
     begins = f"uploads/{owner}/"
     key = name if "/" in name else begins + name
     if not key.startswith(begins):
-        raise NotFound(f"input: no file {name!r}: keys of uploads begin with {begins!r}")
-    return check_key(key)
+        raise _missing(owner, name)
+    try:
+        return check_key(key)
+    except InvalidInput as error:
+        raise _missing(owner, name) from error
+
+
+def _missing(owner: str, name: str) -> NotFound:
+    valid = f"the id of a file of `POST /v1/files`, or a key that begins with 'uploads/{owner}/'"
+    return NotFound(f"input: no file {name[:TOLD]!r}: give {valid}", value=name, valid=valid)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from http import HTTPStatus
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, File, Form, Header, Path, Query, Response, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +22,7 @@ from farm.api.problems import Problem
 from farm.api.requests import Changes, NewJob, Options
 from farm.api.service import Service
 from farm.api.uploads import on_disk
-from farm.errors import LedgerUnavailable
+from farm.errors import InvalidInput, LedgerUnavailable, blaming
 from farm.submission import accept, charged, found, named_by
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -32,22 +33,37 @@ Offset = Annotated[int, Query(ge=0, le=10**9)]
 IdempotencyKey = Annotated[str, Header(max_length=200)]
 
 
+class Called(NamedTuple):
+    """What a job is to be called, and where its client said so."""
+
+    name: str
+    """Empty: as the farm likes."""
+    field: str
+    said: str
+
+
+def _keyed(owner: str, key: str) -> Called:
+    return Called(named_by(owner, key) if key else "", "Idempotency-Key", key)
+
+
 def _submitted(
     held: Service,
     caller: Caller,
     wish: Wish,
     data: bytes | FilePath,
     response: Response,
-    name: str,
+    called: Called,
 ) -> records.Job:
     """Accept a job and answer with it: 202 if it is new, else 200."""
     if wish.webhook and caller.key is None:
         detail = "a webhook is signed with the secret of an API key: make one with farm keys add"
         raise Problem(400, "invalid-request", detail, field="webhook")
-    new, spec = False, found(held.farm, caller.owner, name, asked(wish, data).request)
+    with blaming(called.field, called.said):
+        spec = found(held.farm, caller.owner, called.name, asked(wish, data).request)
+    new = False
     if spec is None:
         wanted = draft(held, caller.owner, wish, data)
-        spec, new = accept(held.farm, wanted, caller.owner, caller.key, name)
+        spec, new = accept(held.farm, wanted, caller.owner, caller.key, called.name)
     response.status_code = HTTPStatus.ACCEPTED if new else HTTPStatus.OK
     response.headers["Location"] = f"/v1/jobs/{held.name(spec, caller.owner)}"
     try:
@@ -57,14 +73,14 @@ def _submitted(
 
 
 def _made(
-    held: Service, caller: Caller, body: NewJob, response: Response, name: str
+    held: Service, caller: Caller, body: NewJob, response: Response, called: Called
 ) -> records.Job | records.Estimate:
     with inputs.of_request(held, caller.owner, body) as (data, file_name):
-        wish = inputs.wish(held, caller.owner, body, file_name)
+        wish = inputs.wish(held, caller.owner, body, file_name, body.source)
         if body.dry_run:
             response.status_code = HTTPStatus.OK
             return estimate(held, caller.owner, wish, data)
-        return _submitted(held, caller, wish, data, response, name)
+        return _submitted(held, caller, wish, data, response, called)
 
 
 @router.post("", status_code=202, responses={200: {"model": records.Job | records.Estimate}})
@@ -76,8 +92,7 @@ def create(
     idempotency_key: IdempotencyKey = "",
 ) -> records.Job | records.Estimate:
     """Submit a job; with an `Idempotency-Key` the same request again finds the first one."""
-    name = named_by(caller.owner, idempotency_key) if idempotency_key else ""
-    return _made(held, caller, body, response, name)
+    return _made(held, caller, body, response, _keyed(caller.owner, idempotency_key))
 
 
 @router.put("/{name}", status_code=202, responses={200: {"model": records.Job | records.Estimate}})
@@ -85,7 +100,7 @@ def put(
     name: Name, body: NewJob, held: Held, caller: Submitter, response: Response
 ) -> records.Job | records.Estimate:
     """Submit a job under an id of the client's own; another request of that id is a conflict."""
-    return _made(held, caller, body, response, name)
+    return _made(held, caller, body, response, Called(name, "name", name))
 
 
 @router.post("/upload", status_code=202, responses={200: {"model": records.Job | records.Estimate}})
@@ -99,17 +114,30 @@ def upload(
     idempotency_key: IdempotencyKey = "",
 ) -> records.Job | records.Estimate:
     """Submit a document, or a batch's lines, as a file."""
-    try:
-        options = Options.model_validate_json(job)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(), body=job) from error
-    wish = inputs.wish(held, caller.owner, options, file.filename or "")
+    options = _options(job)
+    wish = inputs.wish(held, caller.owner, options, file.filename or "", "file")
     with on_disk(file) as path:
         if options.dry_run:
             response.status_code = HTTPStatus.OK
             return estimate(held, caller.owner, wish, path)
-        name = id or (named_by(caller.owner, idempotency_key) if idempotency_key else "")
-        return _submitted(held, caller, wish, path, response, name)
+        called = Called(id, "id", id) if id else _keyed(caller.owner, idempotency_key)
+        return _submitted(held, caller, wish, path, response, called)
+
+
+def _options(job: str) -> Options:
+    """Read the JSON that comes with a file, as if it were a request's body."""
+    try:
+        body = json.loads(job)
+    except json.JSONDecodeError as error:
+        said = f"job: not JSON: {error.msg} (character {error.pos})"
+        raise InvalidInput(said, field="job") from error
+    except (RecursionError, ValueError) as error:
+        raise InvalidInput(f"job: not JSON that can be read: {error}", field="job") from error
+    try:
+        return Options.model_validate(body)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults, body=body) from error
 
 
 @router.get("")

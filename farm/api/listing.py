@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from farm import contents
 from farm.api import records
 from farm.api.callers import Caller
-from farm.api.problems import Problem
+from farm.api.problems import TOLD, Problem
 from farm.api.service import Service
 from farm.contents import Record
 from farm.errors import InvalidInput
@@ -52,7 +52,10 @@ def listed(held: Service, caller: Caller, selection: Selection) -> records.Jobs:
             403, "forbidden", "only an admin may list another owner's jobs", field="owner"
         )
     if selection.cursor and not _CURSOR.fullmatch(selection.cursor):
-        raise InvalidInput(f"cursor {selection.cursor!r} is not one that a page gave")
+        said = f"cursor {selection.cursor[:TOLD]!r} is not one that a page gave"
+        raise InvalidInput(
+            said, field="cursor", value=selection.cursor, valid="`next_cursor` of the page before"
+        )
     labels = dict(_label(each) for each in selection.label)
 
     def wanted(row: Record) -> bool:
@@ -72,5 +75,6 @@ def listed(held: Service, caller: Caller, selection: Selection) -> records.Jobs:
 def _label(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name:
-        raise InvalidInput(f"label {text!r}: write name:value")
+        said = f"label {text[:TOLD]!r}: write name:value"
+        raise InvalidInput(said, field="label", value=text, valid="name:value")
     return name, value

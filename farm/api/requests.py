@@ -25,6 +25,8 @@ LINES = 10_000
 #: A year.
 LONGEST_S = 366 * 86_400
 
+#: Fields of which a job has one.
+_SOURCES = ("text", "lines", "input")
 #: What the names of labels begin with that other dialects mark their jobs with.
 RESERVED = ("openai.", "azure.")
 
@@ -41,6 +43,8 @@ LabelName = Annotated[Label, AfterValidator(_own)]
 PlsText = Annotated[str, StringConstraints(min_length=1, max_length=LARGEST)]
 Audio = Literal["wav", "flac", "mp3", "opus", "m4a"]
 assert set(Audio.__args__) == set(FORMATS)  # type: ignore[attr-defined]
+Also = Literal[Audio, "readalong"]
+Format = Literal[Also, "m4b"]
 End = Literal["clause", "sentence", "paragraph", "heading"]
 Subtitles = Literal["srt", "vtt", "json"]
 assert set(Subtitles.__args__) == set(WRITERS)  # type: ignore[attr-defined]
@@ -56,7 +60,7 @@ class Line(Body):
     """One line of a batch."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    text: str
+    text: Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS)]
     voice: VoiceId = ""
     speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
     format: Audio | None = None
@@ -65,10 +69,10 @@ class Line(Body):
 class Making(Body):
     """What is made of the items."""
 
-    format: Audio | Literal["m4b", "readalong"] | None = None
+    format: Format | None = None
     """Of each item's file; `m4b`: one audiobook, `readalong`: an EPUB that is heard while it is
     read, of a book only. Null: m4b for a book, flac otherwise."""
-    also: Annotated[list[Audio | Literal["readalong"]], Field(max_length=6)] = []
+    also: Annotated[list[Also], Field(max_length=6)] = []
     """Further formats in which each item is written; `readalong` as above."""
     subtitles: Annotated[list[Subtitles], Field(max_length=3)] = []
     loudness: Annotated[float, Field(ge=-40, le=-5)] | None = -19.0
@@ -131,7 +135,7 @@ class NewJob(Options):
     """A job and what it speaks: `text`, `lines`, or `input`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [name]} for name in ("text", "lines", "input")]}
+        json_schema_extra={"oneOf": [{"required": [name]} for name in _SOURCES]}
     )
 
     text: Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS)] | None = None
@@ -144,9 +148,14 @@ class NewJob(Options):
     name: Annotated[str, StringConstraints(max_length=200)] = ""
     """The document's file name: its suffix tells the format where its content does not."""
 
+    @property
+    def source(self) -> str:
+        """The field that has what it speaks."""
+        return next(name for name in _SOURCES if getattr(self, name) is not None)
+
     @model_validator(mode="after")
     def _has_one_input(self) -> Self:
-        given = [name for name in ("text", "lines", "input") if getattr(self, name) is not None]
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(
                 f"give one of text, lines and input, not {' and '.join(given) or 'none'}"

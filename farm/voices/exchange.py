@@ -72,7 +72,7 @@ def fetch(voice: Voice, store: Store, cache: Path) -> Path:
 def refuse_revoked(voice: Voice, store: Store) -> None:
     """Raise `UnknownVoice` where nothing may be spoken with a voice any more."""
     if store.exists(revocation(voice.id)):
-        raise UnknownVoice(f"voice {voice.id!r} was revoked: choose another")
+        raise UnknownVoice(f"voice {voice.id!r} was revoked: choose another", value=voice.id)
 
 
 def revocation(voice: str) -> str:

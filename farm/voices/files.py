@@ -112,8 +112,10 @@ def catalogue(folders: Sequence[Path]) -> dict[str, VoiceFile]:
 def find(known: Mapping[str, VoiceFile], voice: str) -> VoiceFile:
     """Return a voice of a catalogue, or raise `UnknownVoice` with the valid ids."""
     if voice not in known:
-        choices = ", ".join(sorted(known)) or "none; add one with 'farm voices add'"
-        raise UnknownVoice(f"unknown voice {voice!r}: choose one of {choices}")
+        valid = sorted(id_ for id_, file in known.items() if not file.revoked)
+        choices = ", ".join(valid) or "none; add one with 'farm voices add'"
+        said = f"unknown voice {voice!r}: choose one of {choices}"
+        raise UnknownVoice(said, value=voice, valid=valid)
     return known[voice]
 
 

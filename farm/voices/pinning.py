@@ -40,7 +40,8 @@ def pin(file: VoiceFile) -> Voice:
 def named(file: VoiceFile) -> Voice:
     """Do as `pin`, but leave out what `check` looks for inside the models."""
     if file.revoked:
-        raise UnknownVoice(f"voice {file.id!r} was revoked on {file.revoked}: choose another")
+        said = f"voice {file.id!r} was revoked on {file.revoked}: choose another"
+        raise UnknownVoice(said, value=file.id)
     for role, path in file.files.items():
         _check_file(file, role, path)
     with naming(file.path, "files"):

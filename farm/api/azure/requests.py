@@ -23,9 +23,9 @@ from pydantic.alias_generators import to_camel
 from farm.api.azure.formats import FORMATS, USUAL
 from farm.api.azure.records import LABEL, Asked, Definition
 from farm.api.drafting import Wish
-from farm.api.problems import Problem
+from farm.api.problems import TOLD, Problem
 from farm.api.service import Service
-from farm.errors import InvalidInput
+from farm.errors import InvalidInput, blaming
 from farm.jobs import Output, Prosody
 from farm.reading import PITCHED
 from farm.text import ssml
@@ -41,7 +41,7 @@ USUAL_HOURS, MOST_HOURS = 168, 744
 def _format(name: str) -> str:
     if name and name not in FORMATS:
         valid = ", ".join(FORMATS)
-        raise ValueError(f"{name[:80]!r} is no format of the farm; choose one of {valid}")
+        raise ValueError(f"{name[:TOLD]!r} is no format of the farm; choose one of {valid}")
     return name or USUAL
 
 
@@ -165,7 +165,8 @@ def wished(held: Service, owner: str, body: NewSynthesis) -> tuple[Wish, bytes]:
     """
     options = body.properties or Options()
     voices = [_voice(body)] if body.plain else _voices(body.inputs)
-    held.studio.pin(set(voices), owner)  # a voice that the farm lacks is refused at once
+    with blaming("synthesisConfig.voice" if body.plain else "inputs"):
+        held.studio.pin(set(voices), owner)  # a voice that the farm lacks is refused at once
     hours = options.time_to_live_in_hours or USUAL_HOURS
     prosody = Prosody()
     if body.plain:
@@ -183,6 +184,7 @@ def wished(held: Service, owner: str, body: NewSynthesis) -> tuple[Wish, bytes]:
         output=options.output(),
         labels={LABEL: _definition(body, options, hours)},
         ttl_s=hours * 3600,
+        source="inputs",
     )
     return wish, _lines(body)
 
@@ -205,7 +207,8 @@ def _voices(inputs: list[Input]) -> list[str]:
         try:
             document = ssml.read(each.content)
         except InvalidInput as error:
-            wrong = wrong or InvalidInput(f"inputs.{number}.content: {error}")
+            place = f"inputs.{number}.content"
+            wrong = wrong or InvalidInput(f"{place}: {error}", field=place)
             continue
         if not document.voices or any(not block.voice for block in document.blocks):
             raise _refusal(

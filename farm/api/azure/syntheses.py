@@ -21,7 +21,7 @@ from farm.api.drafting import asked, draft
 from farm.api.problems import Answer, Problem
 from farm.api.service import Service
 from farm.contents import Record
-from farm.errors import Conflict, LedgerUnavailable, NotFound
+from farm.errors import Conflict, LedgerUnavailable, NotFound, blaming
 from farm.jobs import Spec
 from farm.submission import accept, found
 
@@ -103,7 +103,8 @@ def create(
 ) -> records.Synthesis:
     """Have texts spoken, under an id of the client's own."""
     wish, lines = wished(held, caller.owner, body)
-    spec = found(held.farm, caller.owner, id, asked(wish, lines).request)
+    with blaming("id", id):
+        spec = found(held.farm, caller.owner, id, asked(wish, lines).request)
     if spec is None:
         wanted = draft(held, caller.owner, wish, lines)
         spec, _ = accept(held.farm, wanted, caller.owner, caller.key, id)

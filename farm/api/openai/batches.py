@@ -23,6 +23,7 @@ from farm.api.openai.files import data_key, known
 from farm.api.problems import Problem
 from farm.api.requests import LabelName
 from farm.api.service import Service
+from farm.errors import NotFound, blaming
 from farm.jobs import Output, Spec, State
 from farm.submission import accept
 
@@ -105,13 +106,14 @@ class Batches(BaseModel):
 def create(body: NewBatch, held: Held, caller: Submitter) -> Batch:
     """Have a file of requests worked off."""
     name = f"batch_{secrets.token_hex(12)}"
-    file = known(held, caller.owner, body.input_file_id)
+    with blaming("input_file_id", body.input_file_id):
+        file = known(held, caller.owner, body.input_file_id)
     if file.bytes > BYTES:
         raise Problem(413, "too-large", f"{file.bytes} bytes: a batch has {BYTES} at most")
     with tempfile.TemporaryDirectory(prefix="farm-batch-") as folder:
         asked, lines = Path(folder) / "requests", Path(folder) / "lines"
         held.farm.store.get_file(data_key(caller.owner, file.id), asked)
-        with asked.open("rb") as source, lines.open("wb") as target:
+        with blaming("input_file_id"), asked.open("rb") as source, lines.open("wb") as target:
             target.writelines(requests.lines(source))
         labels = {**(body.metadata or {}), results.LABEL: file.id}
         wish = Wish("batch", output=Output("mp3"), labels=labels, deadline_s=WINDOW_S)
@@ -158,7 +160,7 @@ def show(name: BatchId, held: Held, caller: Reader) -> Batch:
 def _spec(held: Service, owner: str, name: str) -> Spec:
     spec = held.job(owner, name)
     if results.LABEL not in spec.labels:
-        raise Problem(404, "not-found", f"no batch {name!r}")
+        raise NotFound(f"no batch {name!r}")
     return spec
 
 
@@ -187,7 +189,8 @@ def _is_batch(row: contents.Record) -> bool:
 
 
 def _cursor(held: Service, owner: str, name: str) -> str:
-    spec = _spec(held, owner, name)
+    with blaming("after", name):
+        spec = _spec(held, owner, name)
     return contents.cursor(owner, spec.created, spec.id)
 
 

@@ -24,7 +24,7 @@ from farm.api.problems import RETRY_AFTER_S, Answer, Problem, of_farm
 from farm.api.service import Service
 from farm.audio import joining
 from farm.audio.live import LiveEncoder
-from farm.errors import Conflict, EngineError, FarmError, Unavailable
+from farm.errors import Conflict, EngineError, FarmError, JobError, Unavailable
 from farm.jobs import Output, Prosody, Spec
 from farm.streaming import Spoken
 from farm.submission import accept
@@ -127,6 +127,9 @@ def _begun(
     heard = streaming.spoken(held.farm, spec, streaming.PATIENCE_S)
     try:
         first = next(heard)
+    except (JobError, EngineError) as error:  # which may quote the text
+        why = f"the text cannot be spoken: GET /v1/jobs/{keys.called(spec.id)} says why"
+        raise type(error)(f"{why}, and its /failures") from error
     except Unavailable:
         with suppress(Conflict):  # it has ended meanwhile
             lifecycle.cancel(held.farm, spec.id)
@@ -167,6 +170,7 @@ def _accepted(held: Service, caller: Caller, body: Speech) -> Spec:
         prosody=Prosody(speed=body.speed),
         output=Output("flac", loudness=None),
         ttl_s=KEPT_S,
+        source="input",
     )
     wanted = draft(held, caller.owner, wish, body.input.encode())
     here = streaming.planning_here(held.farm)
