@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Literal
 
 import av
@@ -15,7 +17,10 @@ import openai
 import pytest
 
 from farm.access import Allowance
+from farm.engines import load
+from farm.jobs import Segment
 from tests.api.conftest import Api
+from tests.running import Acting
 
 Format = Literal["mp3", "opus", "aac", "flac", "wav"]
 TEXT = "One is here. Two is there.\n\nThree is nowhere at all."
@@ -54,15 +59,33 @@ def test_raw_samples_have_the_rate_that_clients_expect(api: Api) -> None:
     assert len(pcm) / 2 / 24_000 == pytest.approx(seconds(wav), abs=0.05)
 
 
-def test_audio_is_sent_before_the_last_segment_is_spoken(api: Api) -> None:
+def test_audio_is_sent_before_the_last_segment_is_spoken(api: Api, tmp_path: Path) -> None:
+    voice = api.service.studio.pin({"tone"}, "ann")["tone"]
+    begun: list[str] = []
+    heard = threading.Event()
+
+    def hold(segments: Sequence[Segment]) -> None:
+        begun.extend(segment.text for segment in segments)
+        if len(begun) > 1:
+            heard.wait(10)
+
+    api.farm.engines[voice.digest] = Acting(load(voice, tmp_path, "cpu"), hold)
     with (
         client(api) as ann,
         ann.audio.speech.with_streaming_response.create(
             model="tts-1", input=TEXT, voice="tone", response_format="pcm"
         ) as answer,
     ):
-        blocks = list(answer.iter_bytes(1024))
-    assert sum(map(len, blocks)) > 24_000
+        blocks = answer.iter_bytes(1024)
+        first = next(blocks)
+        before = [*begun]
+        heard.set()
+        rest = b"".join(blocks)
+    assert any(first)
+    assert before[0] == "One is here."
+    assert "Three is nowhere at all." not in before
+    assert begun[-1] == "Three is nowhere at all."
+    assert len(rest) > 24_000
 
 
 def test_speed_changes_the_length(api: Api) -> None:
