@@ -22,6 +22,14 @@ UPLOADS = "the id of a file of `POST /v1/files`, or a key that begins with 'uplo
 WORDS = "Xylophonic quince marmalade, she said."
 #: As much of a value as an answer may quote.
 QUOTED = "x" * 40
+SPOKEN = {"model": "tts-1", "voice": "tone", "input": "Hi."}
+WORKED = {"input_file_id": "file-0", "endpoint": "/v1/audio/speech", "completion_window": "24h"}
+AZURES = "/texttospeech/batchsyntheses/abc?api-version=2024-04-01"
+SYNTHESIS = {
+    "inputKind": "PlainText",
+    "inputs": [{"content": "Hi."}],
+    "synthesisConfig": {"voice": "tone"},
+}
 #: What a case expects of a member that is not to be there.
 NONE = None
 
@@ -61,6 +69,7 @@ def post(client: httpx.Client, body: Any, path: str = "/v1/jobs") -> httpx.Respo
         ({"kind": "poem"}, "kind", "poem", ["speech", "batch", "book"]),
         ({"voice": "nobody"}, "voice", "nobody", VOICES),
         ({"voice": "bobs"}, "voice", "bobs", VOICES),
+        ({"text": "<speak><voice name='nobody'>Hi.</voice></speak>"}, "text", "nobody", VOICES),
         ({"output": {"format": "ogg"}}, "output.format", "ogg", [*AUDIO, "readalong", "m4b"]),
         ({"output": {"also": ["wav", "m4b"]}}, "output.also.1", "m4b", [*AUDIO, "readalong"]),
         ({"output": {"also": ["readalong"]}}, "output", "readalong", NONE),
@@ -225,6 +234,36 @@ def test_no_text_is_told_but_its_length(body: Any, length: int, ann: httpx.Clien
     assert WORDS not in answer.text
 
 
+def test_the_id_of_a_delivery_is_named(ann: httpx.Client) -> None:
+    found = problem(ann.post("/v1/webhooks/dead/x%20y/replay"), 400)
+    assert (found["field"], found["value"]) == ("id", "x y")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/v1/audio/speech", {**SPOKEN, "voice": "nobody"}, "voice"),
+        ("POST", "/v1/audio/speech", {**SPOKEN, "voice": 5}, "voice"),
+        ("POST", "/v1/audio/speech", {**SPOKEN, "voice": {"name": "tone"}}, "voice"),
+        ("POST", "/v1/batches", {**WORKED, "input_file_id": "file-0"}, "input_file_id"),
+        ("POST", "/v1/batches", {**WORKED, "metadata": {"azure.x": "y"}}, "metadata.azure.x"),
+        ("GET", "/v1/batches?after=none", NONE, "after"),
+        ("PUT", AZURES, {**SYNTHESIS, "synthesisConfig": {"voice": "nobody"}},
+         "synthesisConfig.voice"),
+        ("PUT", AZURES, {**SYNTHESIS, "synthesisConfig": {"voice": "tone", "volume": []}},
+         "synthesisConfig.volume"),
+        ("PUT", AZURES, {**SYNTHESIS, "inputKind": "SSML"}, "inputs.0.content"),
+    ],
+)  # fmt: skip
+def test_other_dialects_name_the_field_too(
+    method: str, path: str, body: Any, field: str, ann: httpx.Client
+) -> None:
+    answer = ann.request(method, path, json=body)
+    assert answer.status_code in (400, 404), answer.text
+    error = answer.json()["error"]
+    assert error["target" if path == AZURES else "param"] == field
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -233,22 +272,17 @@ def test_no_text_is_told_but_its_length(body: Any, length: int, ann: httpx.Clien
         ("/v1/audio/speech", {"input": f"[[fail]] {WORDS}"}),
         ("/v1/audio/speech", {"input": WORDS, "instructions": WORDS}),
         ("/v1/audio/speech", {"input": WORDS, "voice": "nobody"}),
-        ("/texttospeech/batchsyntheses/abc", {"inputs": [{"content": f"{WORDS}\ud800"}]}),
-        ("/texttospeech/batchsyntheses/abc", {"inputs": [{"words": WORDS}]}),
-        ("/texttospeech/batchsyntheses/abc",
+        (AZURES, {"inputs": [{"content": f"{WORDS}\ud800"}]}),
+        (AZURES, {"inputs": [{"words": WORDS}]}),
+        (AZURES,
          {"inputKind": "SSML", "inputs": [{"content": f"<speak>{WORDS}"}]}),
     ],
 )  # fmt: skip
 def test_other_dialects_tell_no_text_either(path: str, body: Any, ann: httpx.Client) -> None:
-    speech = {"model": "tts-1", "voice": "tone", **body}
-    config = {"inputKind": "PlainText", "synthesisConfig": {"voice": "tone"}, **body}
-    answer = ann.request(
-        "POST" if "audio" in path else "PUT",
-        path,
-        params={} if "audio" in path else {"api-version": "2024-04-01"},
-        content=json.dumps(speech if "audio" in path else config),
-        headers={"Content-Type": "application/json"},
-    )
+    method, usual = ("PUT", SYNTHESIS) if path == AZURES else ("POST", SPOKEN)
+    content = json.dumps({**usual, **body})
+    headers = {"Content-Type": "application/json"}
+    answer = ann.request(method, path, content=content, headers=headers)
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["error"]["message"]
     assert WORDS not in answer.text
@@ -257,8 +291,7 @@ def test_other_dialects_tell_no_text_either(path: str, body: Any, ann: httpx.Cli
 def test_a_speech_of_which_nothing_can_be_spoken_says_where_to_look(
     ann: httpx.Client, api: Api
 ) -> None:
-    body = {"model": "tts-1", "voice": "tone", "input": "?!?!?!"}
-    answer = ann.post("/v1/audio/speech", json=body)
+    answer = ann.post("/v1/audio/speech", json={**SPOKEN, "input": "?!?!?!"})
     assert answer.status_code == 422
     assert "?!?!?!" not in answer.text
     said = answer.json()["error"]["message"].partition("GET ")[2].split()[0]
