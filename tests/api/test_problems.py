@@ -14,7 +14,7 @@ from farm.submission import NAMES
 from tests.api.conftest import Api, serving
 
 SPEECH = {"kind": "speech", "text": "Hi."}
-VOICES = ["flite", "low", "slt", "slt-pair", "tone"]
+VOICES = ["flite", "low", "slt", "slt-pair", "slt-vits", "tone"]
 AUDIO = ["wav", "flac", "mp3", "opus", "m4a"]
 LINE = {"id": "a", "text": "Hi."}
 UPLOADS = "the id of a file of `POST /v1/files`, or a key that begins with 'uploads/ann/'"
