@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from farm.api import requests
 from farm.cli import checking
 from farm.planning import PAUSES_MS
 from farm.text.prosody_values import LONGEST_PAUSE_MS
+from tests.disks import small_disk
 from tests.homes import Home, book_text, digest, ended, until
 from tests.homes import home as real_home
 from tests.text.epubs import Toc, page, write_epub
@@ -338,32 +337,8 @@ def test_pauses_are_as_long_as_they_are_asked_for(words: Words, running: Home) -
 # Full disks
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Mount a disk of 64 MiB; skips where that is not allowed, except in CI."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "farm-test", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode and "CI" not in os.environ:
-        pytest.skip(f"cannot mount a disk: {done.stderr.strip()}")
-    assert done.returncode == 0, done.stderr
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no byte free."""
-    path = disk / "filler"
-    with path.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1):
-            try:
-                while file.write(b"x" * size):
-                    pass
-            except OSError:
-                continue
-    return path
+#: Of a full disk.
+MEGABYTES = 64
 
 
 @pytest.fixture(scope="module")
@@ -375,20 +350,21 @@ def book_of_tones() -> str:
 def test_a_full_disk_is_said_and_the_book_goes_on_when_there_is_space(
     full: str, tmp_path: Path, book_of_tones: str
 ) -> None:
-    with small_disk(tmp_path / "disk") as disk:
-        elsewhere = {"FARM_STORE_URL": (disk / "store").as_uri()} if full == "store" else {}
-        with real_home(tmp_path if full == "store" else disk, cost=0.04, **elsewhere) as farm:
+    with small_disk(tmp_path / "disk", MEGABYTES) as disk:
+        folder = disk.folder
+        elsewhere = {"FARM_STORE_URL": (folder / "store").as_uri()} if full == "store" else {}
+        with real_home(tmp_path if full == "store" else folder, cost=0.04, **elsewhere) as farm:
             (farm.folder / "book.md").write_text(book_of_tones)
             command = ("book", "book.md", "-o", tmp_path / "book.m4b")
             first = farm.start(*command)
-            until(lambda: len(list(disk.rglob("*.flac"))) >= 8)
-            filler = fill(disk)
-            before = {path: path.stat().st_mtime_ns for path in disk.rglob("*.flac")}
+            until(lambda: len(list(folder.rglob("*.flac"))) >= 8)
+            disk.fill()
+            before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.flac")}
             failed = ended(first)
             assert failed.returncode == 1
             assert "No space left on device" in failed.stderr
             assert failed.stderr.count("\n") == 1
-            filler.unlink()
+            disk.free()
             again = farm.run(*command)
             assert again.returncode == 0, again.stderr
             assert (tmp_path / "book.m4b").stat().st_size > 100_000
@@ -399,17 +375,18 @@ def test_a_full_output_folder_is_said_and_what_was_spoken_stays(
     running: Home, tmp_path: Path, book_of_tones: str
 ) -> None:
     (running.folder / "tones.md").write_text(book_of_tones)
-    with small_disk(tmp_path / "disk") as disk:
-        filler = fill(disk)
-        failed = running.run("book", "tones.md", "-o", disk / "tones.m4b")
+    with small_disk(tmp_path / "disk", MEGABYTES) as disk:
+        output = disk.folder / "tones.m4b"
+        disk.fill()
+        failed = running.run("book", "tones.md", "-o", output)
         assert failed.returncode == 1
         assert "No space left on device" in failed.stderr
         assert failed.stderr.count("\n") == 1
-        assert [path for path in disk.iterdir() if path != filler] == []
-        filler.unlink()
-        again = running.run("book", "tones.md", "-o", disk / "tones.m4b")
+        assert [path.name for path in disk.folder.iterdir()] == ["ballast"]
+        disk.free()
+        again = running.run("book", "tones.md", "-o", output)
         assert again.returncode == 0, again.stderr
         assert " 0 segments spoken" in again.stdout
         elsewhere = running.run("book", "tones.md", "-o", tmp_path / "tones.m4b")
         assert elsewhere.returncode == 0
-        assert digest(disk / "tones.m4b") == digest(tmp_path / "tones.m4b")
+        assert digest(output) == digest(tmp_path / "tones.m4b")

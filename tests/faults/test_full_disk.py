@@ -15,7 +15,7 @@ from farm.errors import StoreUnavailable
 from farm.jobs import Output
 from farm.storage.atomic import TEMPORARY
 from farm.storage.local import LocalStore
-from tests.faults.disks import Disk, small_disk
+from tests.disks import Disk, small_disk
 from tests.faults.undisturbed import outputs, rarely
 from tests.running import Running, quiet, running
 

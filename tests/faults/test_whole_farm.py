@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from farm.ledger import Ledger
-from tests.faults.disks import small_disk
+from tests.disks import small_disk
 from tests.homes import Home, ended, home, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(500)]
