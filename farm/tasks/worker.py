@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a child may take to load its voices before it counts as hanging.
 WARM_UP_S = 600.0
+#: Seconds that a child takes no message after one of a newer version. The unit is sent again before
+#: that, to a newer worker: a child that did not rest took the same unit again and again.
+REST_S = 5.0
 #: Voices that a child on a GPU loads before it takes work.
 WARM_ON_GPU = 1
 
@@ -162,7 +166,9 @@ class Child:
         if self._hands is None:
             self._hands = Hands(self._create_farm())
         if asked.too_new:
-            return self._hands.postpone(asked.ref, asked.too_new)
+            given_back = self._hands.postpone(asked.ref, asked.too_new)
+            time.sleep(REST_S)
+            return given_back
         with self._signs.doing(asked.job, asked.what):
             return legible(self._hands.perform(str(asked.ref)))
 

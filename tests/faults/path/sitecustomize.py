@@ -1,4 +1,4 @@
-"""What the processes of a farm under test note of their own work, and what a mutation takes away.
+"""What the processes of a farm under test note of their own work; mutations; a farm's version.
 
 On the path of the rig's processes only (`tests.faults.rig`); Python imports it at its start. Every
 unit of work and every forward pass is a line before it and a line after it, in a file that all of
@@ -23,6 +23,7 @@ from farm.jobs import Segment, Voice
 from farm.ledger import ledger
 from farm.stages import STAGES, Outcome
 from farm.storage.s3 import S3Store
+from farm.tasks import messages
 from farm.work import Work
 
 #: Seconds that each unit and each forward pass takes longer, so that a fault meets somebody.
@@ -112,3 +113,4 @@ for _module in (engines, hold):  # the first is where a process of its own for a
 for _name, _stage in STAGES.items():
     STAGES[_name] = _staged(_stage)
 _MUTATIONS[os.environ.get("FAULTS_MUTATION", "")]()
+messages.VERSION = int(os.environ.get("FAULTS_VERSION", messages.VERSION))
