@@ -40,7 +40,7 @@ test: dev  ## run the tests (EXTRAS=all: with every engine)
 	@$(BIN)/python -m pytest $(ARGS)
 
 faults: dev  ## kill every kind of process in turn (minutes)
-	@$(BIN)/python -m pytest -m faults -o faulthandler_timeout=0 $(ARGS)
+	@$(BIN)/python -m pytest -m faults -raP -o faulthandler_timeout=0 $(ARGS)
 
 gpu: $(VENV)/.gpu  ## run what needs a GPU, after setup EXTRAS=gpu; without a GPU it fails
 	@FARM_GPU_TESTS_DEVICE=$${FARM_GPU_TESTS_DEVICE:-cuda:0} $(BIN)/python -m pytest tests/gpu -s $(ARGS)

@@ -143,7 +143,7 @@ def table(run: Run) -> str:
     """Tell what was done and what it cost, as Markdown."""
     by_fault, struck = recovered(run), run.record["struck"]
     workers = [s for name, found in by_fault.items() if "redis" not in name for s in found]
-    requests = sum(row["requests"] for row in struck)
+    requests = sum(row["requests"] for row in struck if row["fault"]["who"] == "store")
     chunks, passes = notes.again(run.noted)
     verdict = run.verdict
     return "\n".join(

@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import redis
 import urllib3
 
 from farm.access import KeyFile
 from farm.builtin import prepare
-from farm.embedded import redis_executable
 from tests.faults.checker import Bucket
+from tests.faults.database import Redis
 from tests.faults.proxy import Proxy, faulty
 from tests.faults.work import CALM, OWNER, Client
 from tests.homes import until
@@ -40,8 +39,6 @@ RESTART_S = 0.5
 START_S = 120.0
 #: The families of the workers.
 FAMILIES = ("piper", "tone", "cpu")
-#: A password that is not written on a command line.
-PASSWORD = "of-the-rig"
 
 #: The farm's own voice, and a tone that takes its time; chunks of both hold ten seconds of audio.
 _READER = """\
@@ -55,17 +52,6 @@ engine: tone
 language: en
 parameters: {sample_rate: 8000}
 rtf: 1
-"""
-_REDIS = """\
-bind 127.0.0.1
-port {port}
-requirepass {password}
-dir {folder}
-appendonly yes
-appendfsync everysec
-save ""
-maxmemory-policy noeviction
-loglevel warning
 """
 
 
@@ -139,44 +125,6 @@ class Process:
             return sorted(c.pid for c in parent.children() if c.cmdline() == lines)
         except psutil.NoSuchProcess:
             return []
-
-
-class Redis:
-    """A Redis that can be killed, emptied and stopped."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        port = free_port()
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
-        self._folder, self._conf = folder, folder / "redis.conf"
-        self._conf.write_text(_REDIS.format(port=port, password=PASSWORD, folder=folder))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([redis_executable(), str(self._conf)], stdout=log)
-        client = redis.Redis.from_url(self.url)
-
-        def answers() -> bool:
-            with contextlib.suppress(redis.RedisError):
-                return bool(client.ping())
-            return False
-
-        until(answers, START_S)
-        client.close()
-
-    def kill(self) -> None:
-        """End it as the kernel does."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def lose(self) -> None:
-        """Forget everything; to be done while it is dead."""
-        shutil.rmtree(self._folder / "appendonlydir", ignore_errors=True)
-        for path in self._folder.glob("*.aof"):
-            path.unlink()
 
 
 @dataclass

@@ -22,14 +22,15 @@ class Fault:
     at: float
     """Seconds after the first job was submitted."""
     act: str
-    """`kill`, `term`, `stop` of a process; `kill`, `empty`, `stop` of Redis; an act of the proxy
-    before the store."""
+    """`kill`, `term`, `stop` of a process; `kill`, `empty`, `stop`, `full` (no memory), `failover`
+    (to a replica without the last writes) of Redis; an act of the proxy before the store."""
     who: str
     """A role (see `tests.faults.striking`), `redis` or `store`."""
     pick: float = 0.0
     """Which of several processes: their part of 1."""
     seconds: float = 0.0
-    """How long whoever is stopped, or the server, is away."""
+    """How long whoever is stopped, or the server, or its memory, is away; of a fail-over, how long
+    the replica has heard of nothing."""
 
     @property
     def name(self) -> str:
@@ -37,7 +38,8 @@ class Fault:
         return f"{self.act} {self.who}"
 
 
-#: Of how many such faults a headline's deck is made: every one at least once.
+#: Of how many such faults a headline's deck is made: every one at least once. A card more would be
+#: another schedule of every seed; so what came later has a test of its own (`test_single.py`).
 DECK = {
     ("kill", "child"): 8,
     ("stop", "child"): 4,

@@ -1,8 +1,8 @@
 """Carries out a schedule on a rig, and writes down what was done to whom.
 
 Roles: `child`, a process that speaks (one in the midst of it, if there is any); `parent`, a worker
-that keeps such processes or those of planning and audio; `planner` and `assembler`, a process at
-planning or making files; `api`; `control`.
+that keeps such processes or those of planning and audio (one of which is at work); `planner` and
+`assembler`, a process at planning or making files; `api`; `control`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tests.faults import notes
+from tests.faults.database import NO_MEMORY, Redis
 from tests.faults.proxy import Act, Rule
 from tests.faults.rig import Rig, waiting
 from tests.faults.schedule import Fault
@@ -40,6 +41,12 @@ STORE: dict[str, dict[str, Any]] = {
     "short": {"key": r"/segments/.*\.flac$", "times": 2},
     "wrong": {"key": r"/segments/.*\.flac$", "times": 2},
 }
+#: At which stages of the farm's work whom is to be met.
+MEETS = {
+    "parent": ("read", "page", "chunk", "items", "package"),
+    "planner": ("read", "page"),
+    "assembler": ("items", "package"),
+}
 #: Families of the workers that speak.
 SPEAKING = ("piper", "tone")
 
@@ -56,7 +63,7 @@ class Struck:
     over: float = 0.0
     """When whoever was away was back."""
     requests: int = 0
-    """Of a fault of the store: requests that it met."""
+    """Of a fault of the store, or of the memory of Redis: requests that it met."""
 
     def row(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -114,19 +121,9 @@ class Striker:
     def _strike_redis(self, fault: Fault) -> Struck:
         with self._redis:  # one after another: there is one
             waiting(lambda: bool(self._candidates("child")), MEET_S)
-            server = self._rig.redis
-            assert server.process is not None
             struck = self._note(fault)
-            if fault.act == "stop":
-                server.process.send_signal(signal.SIGSTOP)
-                self.over.wait(fault.seconds)
-                server.process.send_signal(signal.SIGCONT)
-            else:
-                server.kill()
-                if fault.act == "empty":
-                    server.lose()
-                self.over.wait(fault.seconds)
-                server.start()
+            server, away = self._rig.redis, lambda: self.over.wait(fault.seconds)
+            struck.requests = REDIS[fault.act](server, away)
             struck.over = time.monotonic()
         return struck
 
@@ -154,11 +151,14 @@ class Striker:
         return found[int(fault.pick * len(found))]
 
     def _candidates(self, who: str) -> list[int]:
-        rig, meets = self._rig, {"planner": ("read", "page"), "assembler": ("items", "package")}
-        if who not in ("child", *meets):
+        rig = self._rig
+        if who in ("api", "control"):
             return self._anybody(who)
         noted = rig.noted()
-        at_it = notes.speaking(noted) if who == "child" else notes.busy(noted, *meets[who])
+        at_it = notes.speaking(noted) if who == "child" else notes.busy(noted, *MEETS[who])
+        if who == "parent":
+            kept = {p.running.pid: p.children() for p in rig.of(*SPEAKING, "cpu") if p.running}
+            return [pid for pid, children in kept.items() if at_it & set(children)]
         return [pid for pid in self._anybody(who) if pid in at_it]
 
     def _anybody(self, who: str) -> list[int]:
@@ -170,3 +170,64 @@ class Striker:
         roles = (*SPEAKING, "cpu") if who == "parent" else (who,)
         alive = [process for process in rig.of(*roles) if process.alive]
         return [process.running.pid for process in alive if process.running is not None]
+
+
+Away = Callable[[], object]
+"""Returns when whoever is away is to be back."""
+
+
+def _stop(server: Redis, away: Away) -> int:
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    away()
+    server.process.send_signal(signal.SIGCONT)
+    return 0
+
+
+def _kill(server: Redis, away: Away) -> int:
+    server.kill()
+    away()
+    server.start()
+    return 0
+
+
+def _empty(server: Redis, away: Away) -> int:
+    server.kill()
+    server.lose()
+    away()
+    server.start()
+    return 0
+
+
+def _full(server: Redis, away: Away) -> int:
+    """Have no memory; return how many commands were refused."""
+    before = server.refused()
+    server.limit(NO_MEMORY)
+    away()
+    server.limit(0)
+    refused = server.refused() - before
+    assert refused, "nobody wanted memory"
+    return refused
+
+
+def _fail_over(server: Redis, away: Away) -> int:
+    """Cut a replica off, let writes go on, and have what it knows take the server's place."""
+    with server.replica() as replica:
+        replica.cut_off()
+        away()
+        assert server.heard() > replica.heard(), "no write was lost"
+        server.kill()
+        replica.kill()
+        server.replaced(replica)
+    server.start()
+    return 0
+
+
+#: What is done to Redis; each returns how many requests were refused.
+REDIS: dict[str, Callable[[Redis, Away], int]] = {
+    "stop": _stop,
+    "kill": _kill,
+    "empty": _empty,
+    "full": _full,
+    "failover": _fail_over,
+}
