@@ -39,7 +39,7 @@ up: setup  ## run the farm until Ctrl-C
 test: dev  ## run the tests (EXTRAS=all: with every engine)
 	@$(BIN)/python -m pytest $(ARGS)
 
-faults: dev  ## kill every kind of process in turn (minutes)
+faults: dev  ## kill every kind of process in turn (an hour)
 	@$(BIN)/python -m pytest -m faults -raP -o faulthandler_timeout=0 $(ARGS)
 
 gpu: $(VENV)/.gpu  ## run what needs a GPU, after setup EXTRAS=gpu; without a GPU it fails
