@@ -6,9 +6,8 @@ On the path of a farm under test only; Python imports it at the start of its pro
 from __future__ import annotations
 
 import os
-from functools import partialmethod
 
-from kombu.transport.redis import QoS
+from kombu.transport.redis import Channel
 
 from farm.ledger import Claim, Ledger, Ref
 from farm.tasks import app
@@ -18,9 +17,8 @@ app.VISIBILITY_S = int(os.environ["VISIBILITY_S"])
 _claim = Ledger.claim
 _notes = os.open(os.environ["CLAIMS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-
 # Kombu looks every ten seconds, and means every tenth of these looks: 100 s.
-QoS.restore_visible = partialmethod(QoS.restore_visible, interval=1)  # type: ignore[assignment]
+Channel.unacked_restore_throttle = 1
 
 
 def _noted(self: Ledger, ref: Ref, holder: str) -> Claim:
