@@ -31,7 +31,7 @@ class Service:
     def __init__(self, settings: Settings, farm: Farm | None = None) -> None:
         """Serve the farm of these settings, by a hold on it that is there already or a new one."""
         self.settings = settings
-        self.farm = farm or create_farm(settings, create_celery(settings, results=False))
+        self.farm = farm or create_farm(settings, create_celery(settings))
         self.studio = Studio(settings, self.farm.store)
         self.keys = KeyFile(settings.keys_path)
         self.limits = Limits(self.farm.ledger)

@@ -30,10 +30,11 @@ TASK_NAMES = {
 }
 
 
-def create_celery(settings: Settings, *, results: bool = True) -> Celery:
+def create_celery(settings: Settings, *, results: bool = False) -> Celery:
     """Make the app. Nothing connects before the first message.
 
-    Without `results` it subscribes to none: for who only sends, and often.
+    With `results` it writes and reads those of tasks. Whoever only sends does without: he would
+    subscribe to that of each message, and keep 350 bytes of it for ever.
     """
     # Celery has a name of its own for a Redis on a Unix socket.
     url = re.sub("^unix:", "redis+socket:", settings.broker_url.get_secret_value())

@@ -68,7 +68,7 @@ def run_flower(settings: Settings, host: str, port: int, ready: Callable[[int], 
     # Requests, and workers that do not answer because there is none: no news.
     for name in ("tornado.access", "flower.inspector"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    flower = Flower(capp=create_celery(settings), options=options, **handlers)
+    flower = Flower(capp=create_celery(settings, results=True), options=options, **handlers)
     # Flower's own tells anybody the names of workers and tasks.
     own = type("Own", (Metrics,), {"get": authenticated(Metrics.get)})
     flower.add_handlers(".*", [("/metrics", own)])

@@ -74,7 +74,7 @@ def queues(family: str) -> list[str]:
 
 def create_worker(settings: Settings, family: str, slots: Sequence[Slot]) -> Celery:
     """Make the app of one worker of this process: its queues, its children, a task per stage."""
-    app = create_celery(settings)
+    app = create_celery(settings, results=True)
     refuse = messages.refusing(Ledger(settings.broker_url.get_secret_value()))
     read_strictly(refuse)
     app.conf.update(

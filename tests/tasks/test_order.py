@@ -1,13 +1,31 @@
 from __future__ import annotations
 
 import importlib
+import tracemalloc
+from pathlib import Path
 
 from farm.config import read_settings
-from farm.tasks.app import create_celery
+from farm.ledger import Ref
+from farm.tasks.app import create_celery, create_farm
 from farm.tasks.order import NowFirst
 from farm.tasks.worker import queues
 
 QUEUES = ["control.now", "audio.now", "control", "audio"]
+
+
+def test_who_only_sends_keeps_nothing_of_a_message(redis_url: str, tmp_path: Path) -> None:
+    settings = read_settings(broker_url=redis_url, home=tmp_path)
+    app = create_celery(settings)
+    send, unit = create_farm(settings, app).send, Ref("tone", "chunk", "j", 1, "0.0")
+    for _ in range(50):
+        send(unit, "it is loaded")
+    tracemalloc.start()
+    for _ in range(2_000):
+        send(unit, "here")
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    app.close()
+    assert held < 2_000 * 100  # with a result to wait for: 350 of each
 
 
 def test_what_somebody_waits_for_goes_first_and_the_others_take_turns() -> None:
