@@ -51,14 +51,15 @@ def chunk(
 
 
 def cut(segments: Sequence[Segment], budget: int) -> Iterator[list[Segment]]:
-    """Cut segments in batches whose padded size (count x longest text) stays within a budget.
+    """Cut segments in batches whose padded size (count x longest) stays within a budget.
 
-    A budget of 1 (a CPU's: padding costs more there than batching saves) gives one segment a
-    batch. Neighbours are batched as they come: sort by length first.
+    A segment is as long as its text, or as a text that is spoken as long at the usual speed: both
+    tokens and frames are padded. A budget of 1 (a CPU's: padding costs more there than batching
+    saves) gives one segment a batch. Neighbours are batched as they come: sort by length first.
     """
     batch: list[Segment] = []
     for segment in segments:
-        longest = max(len(s.text) for s in [*batch, segment])
+        longest = max(len(s.text) / min(1.0, s.prosody.speed) for s in [*batch, segment])
         if batch and (len(batch) + 1) * longest > budget:
             yield batch
             batch = []

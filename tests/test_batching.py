@@ -234,6 +234,15 @@ def test_no_batch_is_smaller_than_it_must_be(lengths: list[int], budget: int) ->
         assert len(together) * max(len(s.text) for s in together) > budget
 
 
+def test_the_frames_of_slow_speech_are_padded_too_and_its_tokens_at_any_speed() -> None:
+    def sizes(speed: float) -> list[int]:
+        slow = [replace(s, prosody=Prosody(speed=speed)) for s in of_lengths([10] * 8)]
+        return [len(batch) for batch in cut(slow, 40)]
+
+    assert sizes(1.0) == sizes(2.0) == [4, 4]
+    assert sizes(0.5) == [2, 2, 2, 2]
+
+
 def test_a_budget_of_one_gives_one_segment_a_batch() -> None:
     assert [len(batch) for batch in cut(of_lengths([1, 1, 5]), 1)] == [1, 1, 1]
 
