@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import material
 from benchmarks.probe import Setup
 from farm import builtin, voices
-from farm.jobs import to_json
+from farm.schema import to_json
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from benchmarks import rivals, service
 from farm import batching, calibration
 from farm.audio import Audio
 from farm.engines import load
-from farm.jobs import Segment, Voice, from_json
+from farm.jobs import Segment, Voice
+from farm.schema import from_json
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from farm.errors import InvalidInput, NotFound, TooNew, Unavailable
-from farm.jobs import from_json, to_json
+from farm.schema import from_json, to_json
 
 Scope = Literal["submit", "read", "admin"]
 

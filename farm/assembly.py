@@ -20,7 +20,9 @@ from farm.audio import files, loudness
 from farm.audio.formats import format_named
 from farm.book import subtitles
 from farm.errors import StoreUnavailable
-from farm.jobs import About, Item, Mark, Spec, from_json
+from farm.jobs import Item, Mark, Spec
+from farm.plans import About
+from farm.schema import from_json
 from farm.storage import Store
 from farm.tape import Notice, Row, Shelf, Tape
 

@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 from farm import keys, lifecycle
 from farm.errors import NotFound
 from farm.farm import Farm
-from farm.jobs import Head, Part, Passage, Segment, Spec, from_json
+from farm.jobs import Segment, Spec
+from farm.plans import Head, Part, Passage
+from farm.schema import from_json
 
 Record = dict[str, Any]
 

@@ -10,9 +10,10 @@ from farm import keys, voices
 from farm.calibration import Budgets
 from farm.engines import Engine, load
 from farm.errors import UnknownVoice
-from farm.jobs import Spec, Voice, from_json
+from farm.jobs import Spec, Voice
 from farm.ledger import Ledger, Ref
 from farm.models import Models
+from farm.schema import from_json
 from farm.slots import CPU, Slot
 from farm.storage import Store
 

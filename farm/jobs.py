@@ -1,31 +1,22 @@
-"""The farm's plain data: frozen, JSON both ways, ignorant of Celery, Redis and engines.
+"""The farm's plain data: frozen, JSON both ways (`farm.schema`), ignorant of Celery and engines.
 
 A job (`Spec`) is read into `Item`s, one audio output each. An item's text is planned into
-`Segment`s, the smallest thing spoken; segments of one voice travel as a `Chunk`.
+`Segment`s, the smallest thing spoken; `farm.plans` has what stands between the two.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
-
-from farm.errors import InvalidInput, TooNew
-
-#: Version of every JSON object this module writes to the store.
-SCHEMA = 1
+from farm.errors import InvalidInput
 
 #: What an id must look like before it may become part of a key, a path or a queue's message.
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}")
-
-T = TypeVar("T")
 
 
 class State(StrEnum):
@@ -202,95 +193,6 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Passage:
-    """The text that one page holds of one item; a long item is spread over consecutive pages."""
-
-    item: Item
-    """With the blocks of this passage only."""
-    number: int = 0
-    """Which of the item's passages this is, from 0."""
-    parts: int = 1
-    """How many there are."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """The segments, in order, of one passage."""
-
-    item: int
-    segments: tuple[Segment, ...]
-    number: int = 0
-    parts: int = 1
-    error: str = ""
-    """Why there are no segments, where the passage could not be planned."""
-    warnings: tuple[str, ...] = ()
-    """What of the passage is in no segment."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many of a part's segments a chunk holds: what its end means for the item."""
-
-    item: int
-    here: int
-    total: int
-    number: int = 0
-    parts: int = 1
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """What travels through the queue: segments of one voice and of similar length."""
-
-    voice: str
-    segments: tuple[Segment, ...]
-    items: tuple[int, ...]
-    """The item of each segment."""
-    shares: tuple[Share, ...]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One segment or item that could not be spoken."""
-
-    item: int
-    text: str
-    """Of the segment; empty for an item."""
-    error: str
-    digest: str = ""
-
-
-@dataclass(frozen=True)
-class Page:
-    """What planning makes of a page's passages."""
-
-    parts: tuple[Part, ...]
-    chunks: Mapping[str, tuple[Chunk, ...]]
-    """By family."""
-    failures: tuple[Failure, ...] = ()
-    characters: int = 0
-
-
-@dataclass(frozen=True)
-class About:
-    """What a document says of itself; stored before its first page."""
-
-    title: str = ""
-    author: str = ""
-    language: str = ""
-    cover: str = ""
-    """Store key of the cover image."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """How long a document is: the plan is whole when this is stored."""
-
-    pages: int
-    items: int
-
-
-@dataclass(frozen=True)
 class Output:
     """What is made of the items, and how it is named."""
 
@@ -381,46 +283,6 @@ class Mark:
     end_ms: int
     source_start: int
     source_end: int
-
-
-_adapters: dict[type, TypeAdapter[Any]] = {}
-
-
-def _adapter(type_: type) -> TypeAdapter[Any]:
-    return _adapters.get(type_) or _adapters.setdefault(type_, TypeAdapter(type_))
-
-
-def to_json(value: Any) -> bytes:
-    """Write a value of this module as one line of JSON, fields at their defaults left out."""
-    return _adapter(type(value)).dump_json(value, exclude_defaults=True)
-
-
-def from_json(type_: type[T], data: str | bytes) -> T:
-    """Read a value of this module. One that tells no `schema` is of the first.
-
-    Raises:
-        InvalidInput: the JSON is not of that type; the message names the first bad field.
-        TooNew: a newer farm wrote it.
-    """
-    _check_schema(data)
-    try:
-        value: T = _adapter(type_).validate_json(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or type_.__name__
-        raise InvalidInput(f"{where}: {first['msg']}") from error
-    return value
-
-
-def _check_schema(data: str | bytes) -> None:
-    # Few values tell their schema, and a chunk is too long to be parsed twice to find out.
-    if not (b'"schema"' in data if isinstance(data, bytes) else '"schema"' in data):
-        return
-    with suppress(ValueError):  # what is no JSON is told by whoever reads it next
-        value = json.loads(data)
-        schema = value.get("schema") if isinstance(value, dict) else None
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise TooNew(f"written with schema {schema} by a newer farm; this one knows {SCHEMA}")
 
 
 def check_id(value: str, what: str = "id") -> str:

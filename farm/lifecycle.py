@@ -18,8 +18,9 @@ from typing import Any
 from farm import keys, webhooks
 from farm.errors import Conflict, LedgerUnavailable, NotFound, StoreUnavailable
 from farm.farm import Farm
-from farm.jobs import SCHEMA, Spec, State, check_id, to_json
+from farm.jobs import Spec, State, check_id
 from farm.ledger import Ref
+from farm.schema import SCHEMA, to_json
 
 log = logging.getLogger(__name__)
 

@@ -15,22 +15,8 @@ from dataclasses import asdict, dataclass, replace
 
 from farm import batching, text
 from farm.errors import EngineError, InvalidInput, JobError
-from farm.jobs import (
-    Block,
-    Chunk,
-    Edit,
-    Failure,
-    Item,
-    Page,
-    Part,
-    Passage,
-    Phones,
-    Prosody,
-    Segment,
-    Share,
-    Spec,
-    Voice,
-)
+from farm.jobs import Block, Edit, Item, Phones, Prosody, Segment, Spec, Voice
+from farm.plans import Chunk, Failure, Page, Part, Passage, Share
 
 #: Milliseconds of silence after a piece of text that ends so.
 PAUSES_MS = {"clause": 120, "sentence": 350, "paragraph": 650, "heading": 1100}

@@ -13,8 +13,10 @@ from typing import Any
 from farm import keys
 from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
 from farm.book import m4b, readalong, results, subtitles, typeset
-from farm.jobs import SCHEMA, About, Block, Head, Mark, Passage, Spec, from_json
+from farm.jobs import Block, Mark, Spec
 from farm.planning import PAUSES_MS
+from farm.plans import About, Head, Passage
+from farm.schema import SCHEMA, from_json
 from farm.storage import Store
 
 #: What EPUB takes for a language (BCP 47).

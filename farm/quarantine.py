@@ -20,8 +20,9 @@ from farm import batching
 from farm.audio import Audio, flac
 from farm.engines import ENGINES, load
 from farm.errors import EngineError, FarmError, OutOfMemory, Unavailable
-from farm.jobs import Segment, Voice, from_json, to_json
+from farm.jobs import Segment, Voice
 from farm.processes import die_with_parent
+from farm.schema import from_json, to_json
 
 #: Processes that may end over the same segment before it is given up; with the child that it was
 #: in flight in before, it has cost three.

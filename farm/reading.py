@@ -11,7 +11,9 @@ from farm import keys, planning
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
 from farm.errors import Damaged, InvalidInput, JobError
-from farm.jobs import About, Block, Head, Item, Spec, Voice, to_json
+from farm.jobs import Block, Item, Spec, Voice
+from farm.plans import About, Head
+from farm.schema import to_json
 from farm.storage import Store, scratch
 from farm.text import Lexicons, documents, lexicon, lines, ssml
 

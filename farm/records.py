@@ -9,7 +9,9 @@ from typing import BinaryIO
 from farm import keys
 from farm.assembly import ItemRecord
 from farm.errors import LedgerUnavailable
-from farm.jobs import Head, State, from_json
+from farm.jobs import State
+from farm.plans import Head
+from farm.schema import from_json
 from farm.storage import ahead
 from farm.work import REQUESTS, Work, parsed, stored
 

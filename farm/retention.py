@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from farm import keys, lifecycle
 from farm.errors import JobError, NotFound, TooNew
 from farm.farm import Farm
-from farm.jobs import Part, Spec, State, from_json
+from farm.jobs import Spec, State
+from farm.plans import Part
+from farm.schema import from_json
 
 log = logging.getLogger(__name__)
 

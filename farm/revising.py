@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 from farm import keys, lifecycle
 from farm.errors import Conflict, NotFound
 from farm.farm import Farm
-from farm.jobs import Edit, from_json
+from farm.jobs import Edit
+from farm.schema import from_json
 
 
 def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 from farm import keys, lifecycle, voices
 from farm.errors import Conflict, NotFound, Unavailable
 from farm.farm import Farm
-from farm.jobs import SCHEMA, Spec
+from farm.jobs import Spec
+from farm.schema import SCHEMA
 from farm.storage import Store
 
 log = logging.getLogger(__name__)

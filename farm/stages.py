@@ -22,21 +22,12 @@ from farm.errors import (
     UnknownVoice,
 )
 from farm.farm import Farm
-from farm.jobs import (
-    Chunk,
-    Head,
-    Item,
-    Page,
-    Part,
-    Passage,
-    Segment,
-    Spec,
-    Voice,
-    to_json,
-)
+from farm.jobs import Item, Segment, Spec, Voice
 from farm.ledger import Ref
 from farm.lifecycle import close
+from farm.plans import Chunk, Head, Page, Part, Passage
 from farm.records import gather
+from farm.schema import to_json
 from farm.storage import scratch
 from farm.synthesis import Booth, Spoken
 from farm.tape import Shelf

@@ -21,8 +21,9 @@ from farm import keys, lifecycle, recovery
 from farm.access import LOCAL, Key
 from farm.errors import Conflict, FarmError, InvalidInput, NotFound
 from farm.farm import Farm
-from farm.jobs import Spec, to_json
+from farm.jobs import Spec
 from farm.ledger.limits import Limits, Verdict
+from farm.schema import to_json
 
 #: What clients may call a job.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,79}")

@@ -20,7 +20,8 @@ from farm import batching, keys
 from farm.audio import Audio, flac
 from farm.engines import Engine
 from farm.errors import EngineError, EngineFailed
-from farm.jobs import Chunk, Failure, Segment, Voice
+from farm.jobs import Segment, Voice
+from farm.plans import Chunk, Failure
 from farm.storage import Store
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,9 @@ import numpy as np
 from farm.audio import Audio, Samples, flac, joining, loudness
 from farm.book import marks
 from farm.errors import Damaged, InvalidInput, NotFound, StoreUnavailable
-from farm.jobs import Mark, Part, Passage, Segment, to_json
+from farm.jobs import Mark, Segment
+from farm.plans import Part, Passage
+from farm.schema import to_json
 from farm.storage import Store
 
 #: Segments fetched ahead of the one being joined: enough for 50 ms a request beside lines of 5 ms.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from farm.errors import InvalidInput
 from farm.farm import Farm
-from farm.jobs import Segment, Voice, from_json, to_json
+from farm.jobs import Segment, Voice
+from farm.schema import from_json, to_json
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 from farm import keys, reading
 from farm.errors import Damaged, InvalidInput, NotFound
 from farm.farm import Farm
-from farm.jobs import About, Part, Passage, Spec, from_json
+from farm.jobs import Spec
 from farm.ledger import Claim, Ref
+from farm.plans import About, Part, Passage
+from farm.schema import from_json
 from farm.storage import Store
 from farm.text import Lexicons
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from farm import keys, webhooks
-from farm.jobs import Spec, Voice, from_json
+from farm.jobs import Spec, Voice
 from farm.outgoing import Outgoing
+from farm.schema import from_json
 from farm.storage.local import LocalStore
 from farm.webhooks import Deliveries, Delivery
 from tests.receivers import Receiver, Request

@@ -20,8 +20,10 @@ from farm.control import Control
 from farm.engines import Engine, load
 from farm.errors import Unavailable
 from farm.farm import Farm
-from farm.jobs import Chunk, Kind, Output, Segment, Spec, State, Voice, from_json
+from farm.jobs import Kind, Output, Segment, Spec, State, Voice
 from farm.ledger import Ledger, Ref
+from farm.plans import Chunk
+from farm.schema import from_json
 from farm.storage import Store
 from farm.storage.local import LocalStore
 

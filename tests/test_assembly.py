@@ -18,7 +18,8 @@ from farm.assembly import HEAD_MS, TAIL_MS, UNSTORED, Bench, ItemRecord, Outbox,
 from farm.audio import Audio, flac, joining
 from farm.engines import load
 from farm.errors import StoreUnavailable
-from farm.jobs import About, Block, Item, Kind, Mark, Output, Part, Passage, Segment, Spec
+from farm.jobs import Block, Item, Kind, Mark, Output, Segment, Spec
+from farm.plans import About, Part, Passage
 from farm.storage.local import LocalStore
 from farm.tape import Lost, Shelf
 from tests.running import RATE, tone

@@ -14,8 +14,9 @@ import pytest
 from farm import dispatch, keys, lifecycle, stages, work
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
 from farm.errors import OutOfMemory, StoreUnavailable
-from farm.jobs import Output, Segment, to_json
+from farm.jobs import Output, Segment
 from farm.ledger import Ref, parse
+from farm.schema import to_json
 from farm.storage.local import LocalStore
 from tests.running import Running, acting, quiet, running
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from farm import planning
 from farm.errors import InvalidInput
-from farm.jobs import Edit, Item, Page, Passage, Prosody
+from farm.jobs import Edit, Item, Prosody
 from farm.planning import digest, pages, plan
+from farm.plans import Page, Passage
 from tests.running import tone
 from tests.test_planning import TEXTS, as_bytes, item, none, planned, said, spec
 

@@ -9,26 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farm.errors import InvalidInput, TooNew
-from farm.jobs import (
-    SCHEMA,
-    About,
-    Block,
-    Chunk,
-    Head,
-    Item,
-    Mark,
-    Output,
-    Part,
-    Passage,
-    Prosody,
-    Segment,
-    Share,
-    Spec,
-    State,
-    check_id,
-    from_json,
-    to_json,
-)
+from farm.jobs import Block, Item, Mark, Output, Prosody, Segment, Spec, State, check_id
+from farm.plans import About, Chunk, Head, Part, Passage, Share
+from farm.schema import SCHEMA, from_json, to_json
 from tests.running import tone
 
 SEGMENT = Segment("ab" * 32, "Hello.", "tone", Prosody(speed=1.5), "en", 350, 3, 9)

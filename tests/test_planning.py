@@ -12,21 +12,11 @@ from hypothesis import strategies as st
 from farm import batching, planning, text
 from farm.engines import phonemiser
 from farm.errors import UnknownVoice
-from farm.jobs import (
-    Block,
-    Failure,
-    Item,
-    Kind,
-    Page,
-    Passage,
-    Prosody,
-    Segment,
-    Spec,
-    Voice,
-    to_json,
-)
+from farm.jobs import Block, Item, Kind, Prosody, Segment, Spec, Voice
 from farm.ledger.ledger import PAGE_CHUNKS
 from farm.planning import PAGE_CHARACTERS, PAUSES_MS, digest, pages, plan
+from farm.plans import Failure, Page, Passage
+from farm.schema import to_json
 from tests.running import LOW, tone
 
 WORD = st.sampled_from(["alder", "bramble", "copse", "dell", "elderberry", "fen", "glade"])

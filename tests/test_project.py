@@ -28,8 +28,8 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 #: From the bottom up. A module imports from the rows below its own, never from its own row.
 LAYERS = [
     {"errors"},
-    {"jobs", "audio", "keys", "processes", "phonemes", "cuda", "outgoing"},
-    {"text", "engines", "storage", "ledger", "merge", "slots", "access"},
+    {"jobs", "schema", "audio", "keys", "processes", "phonemes", "cuda", "outgoing"},
+    {"text", "engines", "storage", "ledger", "merge", "slots", "access", "plans"},
     {"export"},
     {"batching", "voices", "builtin", "models", "calibration"},
     {"book", "farm", "quarantine"},

@@ -13,8 +13,10 @@ from PIL import Image
 
 from farm.assembly import File, ItemRecord, read_marks
 from farm.audio import files
-from farm.jobs import About, Mark, Output, Spec, to_json
+from farm.jobs import Mark, Output, Spec
+from farm.plans import About
 from farm.publishing import Press
+from farm.schema import to_json
 from farm.storage.local import LocalStore
 from tests.running import LOW, RATE, tone
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from farm import keys, reading, revising
-from farm.jobs import Edit, Item, Kind, Part, Passage, Prosody, Segment, Spec, Voice, from_json
+from farm.jobs import Edit, Item, Kind, Prosody, Segment, Spec, Voice
+from farm.plans import Part, Passage
+from farm.schema import from_json
 from farm.storage.local import LocalStore
 from farm.text.ssml import is_ssml
 from tests.running import LOW, Running, tone

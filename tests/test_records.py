@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from farm.assembly import File, ItemRecord
-from farm.jobs import State, to_json
+from farm.jobs import State
 from farm.records import Records
+from farm.schema import to_json
 
 FILE = File("key", "name.wav", "", 1)
 

@@ -14,7 +14,8 @@ from farm import keys, planning
 from farm.audio import Audio, flac
 from farm.engines import Engine, load
 from farm.errors import EngineError, OutOfMemory, StoreUnavailable, UnknownVoice
-from farm.jobs import Chunk, Prosody, Segment, Voice
+from farm.jobs import Prosody, Segment, Voice
+from farm.plans import Chunk
 from farm.storage import Store
 from farm.storage.local import LocalStore
 from farm.synthesis import ATTEMPTS, UNSTORED, Booth, Spoken

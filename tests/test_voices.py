@@ -15,7 +15,8 @@ import yaml
 from farm import voices
 from farm.engines import load
 from farm.errors import EngineError, InvalidInput, StoreUnavailable, Unavailable, UnknownVoice
-from farm.jobs import Segment, Voice, from_json, to_json
+from farm.jobs import Segment, Voice
+from farm.schema import from_json, to_json
 from farm.storage.local import LocalStore
 from tests.engines.tiny_piper import SAMPLE_RATE, make_voice
 

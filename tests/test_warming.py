@@ -11,8 +11,9 @@ import pytest
 
 from farm import warming
 from farm.engines import Engine
-from farm.jobs import Voice, to_json
+from farm.jobs import Voice
 from farm.models import Models
+from farm.schema import to_json
 from tests.running import LOW, Running, running, tone
 
 

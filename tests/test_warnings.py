@@ -13,7 +13,7 @@ import pytest
 from farm import lifecycle
 from farm.assembly import ItemRecord
 from farm.audio import Audio, flac
-from farm.jobs import from_json, to_json
+from farm.schema import from_json, to_json
 from farm.tape import NOTICES, Notice
 from tests.running import Running, running, tone
 

@@ -25,7 +25,8 @@ from typing import Any
 from farm.audio import files, joining
 from farm.audio.formats import format_named
 from farm.book.zips import entry
-from farm.jobs import Mark, Output, from_json
+from farm.jobs import Mark, Output
+from farm.schema import from_json
 from farm.storage import Store
 
 #: Option to the marks' type, the file's suffix, and its field in the summary.

@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from farm.jobs import Mark, to_json
+from farm.jobs import Mark
+from farm.schema import to_json
 
 #: Characters on a line and lines in a cue, as the BBC's and Netflix's guides have them.
 LINE_LENGTH = 42
@@ -61,7 +62,7 @@ def vtt(marks: Iterable[Mark]) -> str:
 
 
 def marks_json(marks: Iterable[Mark]) -> str:
-    """Return every mark as one line of JSON, read again by `farm.jobs.from_json(Mark, line)`."""
+    """Return every mark as one line of JSON, read again by `farm.schema.from_json(Mark, line)`."""
     return "".join(f"{to_json(mark).decode()}\n" for mark in marks)
 
 

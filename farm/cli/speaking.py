@@ -19,7 +19,8 @@ from farm.cli.session import Session
 from farm.contents import Record
 from farm.errors import JobError
 from farm.farm import Farm
-from farm.jobs import Kind, Output, Spec, State, to_json
+from farm.jobs import Kind, Output, Spec, State
+from farm.schema import to_json
 from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from farm.errors import Conflict, NotFound, StoreUnavailable
-from farm.jobs import SCHEMA, check_id
+from farm.jobs import check_id
+from farm.schema import SCHEMA
 from farm.storage.atomic import mapped, write_atomically
 
 #: Speakers that a folder holds at most: nobody fills the disk by registering.

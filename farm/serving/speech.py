@@ -14,7 +14,8 @@ from farm.audio import Audio
 from farm.audio.joining import join
 from farm.audio.pcm import to_int16
 from farm.errors import InvalidInput
-from farm.jobs import Block, Item, Passage, Prosody, Segment, Spec, Voice
+from farm.jobs import Block, Item, Prosody, Segment, Spec, Voice
+from farm.plans import Passage
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from farm.errors import EngineError, NotFound, Unavailable, UnknownVoice
-from farm.jobs import ID, Voice, check_id, to_json
+from farm.jobs import ID, Voice, check_id
+from farm.schema import to_json
 from farm.storage import Store, check_key
 from farm.storage.atomic import mapped
 from farm.voices.files import VoiceFile

@@ -15,7 +15,8 @@ from urllib3.util import parse_url
 
 from farm import keys
 from farm.errors import NotFound
-from farm.jobs import SCHEMA, Spec, check_id, from_json, to_json
+from farm.jobs import Spec, check_id
+from farm.schema import SCHEMA, from_json, to_json
 from farm.storage import Store
 
 #: Seconds from one attempt to the next; after the last of them a delivery is dead. As the

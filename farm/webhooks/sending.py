@@ -14,8 +14,8 @@ from typing import NamedTuple
 from standardwebhooks import Webhook
 
 from farm.errors import FarmError, InvalidInput, Unavailable
-from farm.jobs import to_json
 from farm.outgoing import Outgoing
+from farm.schema import to_json
 from farm.storage import Store
 from farm.webhooks.deliveries import (
     DEAD_S,

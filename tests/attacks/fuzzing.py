@@ -15,7 +15,8 @@ from pathlib import Path
 
 from farm import planning
 from farm.errors import FarmError
-from farm.jobs import Block, Item, Passage, Spec, Voice
+from farm.jobs import Block, Item, Spec, Voice
+from farm.plans import Passage
 from farm.text import lexicon, ssml
 from farm.text.documents import Document, read
 from farm.text.lines import BadLine, read_lines

@@ -16,7 +16,8 @@ import pytest
 
 from farm import planning
 from farm.errors import InvalidInput
-from farm.jobs import Block, Item, Page, Spec, Voice
+from farm.jobs import Block, Item, Spec, Voice
+from farm.plans import Page
 from farm.text.documents import Document, read
 from farm.text.xhtml import MOST_MARKS
 from tests.attacks import zips

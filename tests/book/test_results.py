@@ -15,7 +15,8 @@ import soundfile
 from farm.audio import files
 from farm.book.results import Input, Pack
 from farm.errors import NotFound
-from farm.jobs import Mark, Output, to_json
+from farm.jobs import Mark, Output
+from farm.schema import to_json
 from farm.storage.local import LocalStore
 
 RATE = 8000

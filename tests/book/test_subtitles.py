@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.book import subtitles
-from farm.jobs import Mark, from_json
+from farm.jobs import Mark
+from farm.schema import from_json
 
 LONG = (
     "It was the best of times, it was the worst of times, it was the age of wisdom, it was the "

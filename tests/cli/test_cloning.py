@@ -15,7 +15,8 @@ import yaml
 from farm import voices
 from farm.cli import cloning, trying
 from farm.errors import Conflict, EngineError, InvalidInput, UnknownVoice
-from farm.jobs import Voice, from_json
+from farm.jobs import Voice
+from farm.schema import from_json
 from farm.storage.local import LocalStore
 from tests.cli.conftest import Command
 from tests.engines.cloning.tiny_pair import make_voice

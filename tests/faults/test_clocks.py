@@ -14,10 +14,11 @@ import pytest
 from farm import keys, recovery
 from farm.control import LOCK_S
 from farm.errors import StoreUnavailable
-from farm.jobs import Edit, from_json
+from farm.jobs import Edit
 from farm.ledger.limits import Limits
 from farm.ledger.roster import Roster
 from farm.revising import retry
+from farm.schema import from_json
 from farm.storage.local import LocalStore
 from farm.submission import accept, find
 from farm.webhooks import Delivery

@@ -15,7 +15,8 @@ import psutil
 
 from farm.cli import trying
 from farm.engines import load
-from farm.jobs import Voice, from_json
+from farm.jobs import Voice
+from farm.schema import from_json
 
 
 def free(device: str) -> int:

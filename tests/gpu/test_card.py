@@ -16,7 +16,8 @@ import pytest
 from farm.cli import trying
 from farm.engines.sessions import open_session
 from farm.errors import FarmError
-from farm.jobs import Segment, Voice, to_json
+from farm.jobs import Segment, Voice
+from farm.schema import to_json
 from farm.slots import slots
 from farm.voices import VoiceFile, pin
 from tests.engines.tiny_piper import make_model

@@ -9,7 +9,8 @@ from farm import engines, planning
 from farm.audio import Audio
 from farm.builtin import prepare
 from farm.engines import Engine
-from farm.jobs import Block, Item, Passage, Spec, Voice
+from farm.jobs import Block, Item, Spec, Voice
+from farm.plans import Passage
 from farm.text import Lexicons
 from tests.text.lexicons import held, lexeme, pls
 from training.recogniser import Recogniser, word_error_rate
