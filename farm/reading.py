@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from farm import keys, planning
+from farm import keys, paging
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
 from farm.errors import Damaged, InvalidInput, JobError
@@ -44,7 +44,7 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
         about = replace(source.about, cover=_keep_cover(store, spec, source.cover))
         store.put(keys.about(spec.id, revision), to_json(about))
         warnings = lexicons(store, spec).unheard(_tongues(spec)) if spec.lexicons else ()
-        for page in planning.pages(_noted(source.items, warnings)):
+        for page in paging.pages(_noted(source.items, warnings)):
             rows = b"\n".join(map(to_json, page))
             key = keys.plan(spec.id, revision, "source", count)
             store.put(key, rows, if_absent=True)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from farm import planning
 from farm.errors import InvalidInput
 from farm.jobs import Edit, Item, Prosody
-from farm.planning import digest, pages, plan
+from farm.paging import pages
+from farm.planning import digest, plan
 from farm.plans import Page, Passage
 from tests.running import tone
 from tests.test_planning import TEXTS, as_bytes, item, none, planned, said, spec

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from farm import editing, keys, lifecycle, planning, reading, revising
+from farm import editing, keys, lifecycle, paging, reading, revising
 from farm.assembly import read_marks
 from farm.engines import Engine
 from farm.errors import Damaged, InvalidInput
@@ -136,7 +136,7 @@ def test_a_paragraph_of_several_pages_keeps_its_sounds() -> None:
     block = Block(text, start=7, phones=(Phones(15, 16, "eɪ"), Phones(60_000, 60_007, SIOBHAN)))
     blocks = [
         each
-        for page in planning.pages([Item(0, "a", blocks=(block,))])
+        for page in paging.pages([Item(0, "a", blocks=(block,))])
         for passage in page
         for each in passage.item.blocks
     ]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,8 @@ from farm.engines import phonemiser
 from farm.errors import UnknownVoice
 from farm.jobs import Block, Item, Kind, Prosody, Segment, Spec, Voice
 from farm.ledger.ledger import PAGE_CHUNKS
-from farm.planning import PAGE_CHARACTERS, PAUSES_MS, digest, pages, plan
+from farm.paging import PAGE_CHARACTERS, pages
+from farm.planning import PAUSES_MS, digest, plan
 from farm.plans import Failure, Page, Passage
 from farm.schema import to_json
 from tests.running import LOW, tone
@@ -52,13 +52,6 @@ def said(page: Page) -> list[Segment]:
     return [segment for part in page.parts for segment in part.segments]
 
 
-def whole(passages: Iterable[Passage]) -> dict[int, list[Block]]:
-    found: dict[int, list[Block]] = {}
-    for passage in passages:
-        found.setdefault(passage.item.index, []).extend(passage.item.blocks)
-    return found
-
-
 def as_bytes(page: Page) -> list[bytes]:
     return [to_json(part) for part in page.parts] + [
         to_json(chunk) for chunks in page.chunks.values() for chunk in chunks
@@ -66,59 +59,6 @@ def as_bytes(page: Page) -> list[bytes]:
 
 
 LONG = ("A sentence of some forty characters, yes. " * 20).strip()
-
-
-@settings(max_examples=50, deadline=None)
-@given(lengths=st.lists(st.lists(st.integers(0, 30_000), max_size=8), min_size=1, max_size=20))
-def test_pages_hold_every_block_of_every_item_once(lengths: list[list[int]]) -> None:
-    items = [item(n, *("x" * length for length in row)) for n, row in enumerate(lengths)]
-    held = [passage for page in pages(items) for passage in page]
-    assert whole(held) == {each.index: list(each.blocks) for each in items}
-    assert [p.item.index for p in held] == sorted(p.item.index for p in held)
-
-
-@settings(max_examples=50, deadline=None)
-@given(lengths=st.lists(st.lists(st.integers(0, 30_000), max_size=8), min_size=1, max_size=20))
-def test_a_long_item_lies_on_consecutive_pages_and_knows_which_part_it_is(
-    lengths: list[list[int]],
-) -> None:
-    items = [item(n, *("x" * length for length in row)) for n, row in enumerate(lengths)]
-    where: dict[int, list[tuple[int, int, int]]] = {}
-    for number, page in enumerate(pages(items)):
-        assert len({passage.item.index for passage in page}) == len(page)
-        for passage in page:
-            where.setdefault(passage.item.index, []).append((number, passage.number, passage.parts))
-    for rows in where.values():
-        first = rows[0][0]
-        assert rows == [(first + n, n, len(rows)) for n in range(len(rows))]
-
-
-def test_the_first_pages_are_small_so_that_speech_begins_early() -> None:
-    lines = [item(n, "x" * 98) for n in range(2_000)]
-    sizes = [sum(len(p.item.blocks[0].text) for p in page) for page in pages(lines)]
-    for size, limit in zip(sizes, PAGE_CHARACTERS, strict=False):
-        assert 0.7 * limit < size <= limit
-    assert max(sizes) <= PAGE_CHARACTERS[-1]
-    assert min(sizes[2:-1]) > 0.7 * PAGE_CHARACTERS[-1]
-
-
-def test_pages_are_cut_as_the_items_come() -> None:
-    taken = 0
-
-    def endless() -> Iterable[Item]:
-        nonlocal taken
-        while True:
-            yield item(taken, "x" * 100)
-            taken += 1
-
-    assert next(iter(pages(endless())))
-    assert taken < 50
-
-
-def test_no_items_make_no_pages_and_an_empty_item_makes_one() -> None:
-    assert list(pages([])) == []
-    ((passage,),) = pages([item(0)])
-    assert passage == Passage(item(0))
 
 
 @settings(max_examples=30, deadline=None)
@@ -398,10 +338,3 @@ def test_a_segment_of_a_replaced_text_has_the_span_of_its_source() -> None:
     first, second = said(planned(Item(0, "i", blocks=(block,))))
     assert (first.start, first.end) == (100, 107)
     assert (second.start, second.end) == (108, 114)
-
-
-def test_only_the_first_passage_of_an_item_carries_its_warnings() -> None:
-    long = item(0, *["x" * 1_500] * 4, warnings=("odd",))
-    held = [passage for page in pages([long]) for passage in page]
-    assert [passage.item.warnings for passage in held] == [("odd",)] + [()] * (len(held) - 1)
-    assert len(held) > 1

@@ -31,7 +31,7 @@ LAYERS = [
     {"jobs", "schema", "audio", "keys", "processes", "phonemes", "cuda", "outgoing"},
     {"text", "engines", "storage", "ledger", "merge", "slots", "access", "plans"},
     {"export"},
-    {"batching", "voices", "builtin", "models", "calibration"},
+    {"batching", "paging", "voices", "builtin", "models", "calibration"},
     {"book", "farm", "quarantine"},
     {"tape", "warming", "webhooks"},
     {"assembly", "synthesis", "planning", "lifecycle"},

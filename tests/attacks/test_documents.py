@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import planning
+from farm import paging, planning
 from farm.errors import InvalidInput
 from farm.jobs import Block, Item, Spec, Voice
 from farm.plans import Page
@@ -39,7 +39,7 @@ def planned(document: Document) -> tuple[list[Page], list[str]]:
         Item(index, f"{index:04d}", section.title, 1, section.blocks, warnings=section.warnings)
         for index, section in enumerate(document.sections)
     ]
-    pages = [planning.plan(each, SPEC, lambda _: "") for each in planning.pages(items)]
+    pages = [planning.plan(each, SPEC, lambda _: "") for each in paging.pages(items)]
     told = [warning for item in items for warning in item.warnings]
     told += [warning for each in pages for part in each.parts for warning in part.warnings]
     return pages, told + [failure.error for each in pages for failure in each.failures]
@@ -235,7 +235,7 @@ def test_a_paragraph_of_many_pages_is_planned_page_by_page() -> None:
     words = [f"{a}{b}" for a in "bcdfghjklm" for b in ("an", "en", "in", "on", "un")]
     said = [f"This is {a} of the {b} here." for a in words for b in words] * 4
     item = Item(0, "0001", blocks=(Block(" ".join(said)),))
-    pages = list(planning.pages([item]))
+    pages = list(paging.pages([item]))
     assert len(pages) > 5
     assert max(sum(len(b.text) for p in each for b in p.item.blocks) for each in pages) <= 40_000
     parts = [part for each in pages for part in planning.plan(each, SPEC, lambda _: "").parts]
@@ -264,7 +264,7 @@ def test_a_paragraph_of_many_pages_is_planned_page_by_page() -> None:
 )
 def test_no_run_of_characters_takes_long(text: str) -> None:
     start = time.process_time()
-    for each in planning.pages([Item(0, "0001", blocks=(Block(text[:40_000]),))]):
+    for each in paging.pages([Item(0, "0001", blocks=(Block(text[:40_000]),))]):
         planning.plan(each, SPEC, lambda _: "")
     assert time.process_time() - start < PATIENCE_S
 
