@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO
 
-from farm import keys, lifecycle
+from farm import keys, standing
 from farm.errors import NotFound
 from farm.farm import Farm
 from farm.jobs import Segment, Spec
@@ -22,7 +22,7 @@ LOOKED_AT = 1_000
 
 def record(farm: Farm, job: str) -> Record:
     """Return a job's record, with its file's name where it has no title."""
-    found = lifecycle.show(farm, job)
+    found = standing.show(farm, job)
     if not found.get("title") or "created" not in found:
         spec = farm.spec(job)
         known = {"kind": spec.kind, "owner": spec.owner, "voice": spec.voice}
@@ -32,7 +32,7 @@ def record(farm: Farm, job: str) -> Record:
 
 def manifest(farm: Farm, job: str) -> dict[str, Any]:
     """Return the list of a job's outputs; `NotFound` before it has any."""
-    key = keys.manifest(job, lifecycle.current(farm, job))
+    key = keys.manifest(job, standing.current(farm, job))
     return dict(json.loads(farm.store.get(key)))
 
 
@@ -42,7 +42,7 @@ def lines(farm: Farm, job: str) -> Iterator[bytes]:
     Raises:
         NotFound: it has no outputs yet.
     """
-    with farm.store.open(keys.manifest(job, lifecycle.current(farm, job))) as stream:
+    with farm.store.open(keys.manifest(job, standing.current(farm, job))) as stream:
         yield from told(stream)
 
 
@@ -64,14 +64,14 @@ def failures(farm: Farm, job: str) -> list[Record]:
         told = [json.loads(line) for line in found if b'"error": ' in line or b'"failed": ' in line]
     except NotFound:
         told = []
-    return list(_failures(told, list(lifecycle.failures(farm, job))))
+    return list(_failures(told, list(standing.failures(farm, job))))
 
 
 def details(farm: Farm, job: str) -> Record:
     """Return a job's record with its real-time factor, outputs, failures and warnings."""
     found = record(farm, job)
     listed = _manifest(farm, job)
-    lost = list(_failures(listed["items"], list(lifecycle.failures(farm, job))))
+    lost = list(_failures(listed["items"], list(standing.failures(farm, job))))
     made = {"outputs": list(outputs(listed)), "failures": lost, "warnings": _warnings(listed)}
     return {**found, "rtf": rtf(found), **made}
 
@@ -133,7 +133,7 @@ def some_outputs(farm: Farm, job: str, offset: int, count: int) -> tuple[list[Re
 
 def _package(farm: Farm, job: str) -> Record:
     """Return the package's files, which the manifest's first line tells."""
-    with farm.store.open(keys.manifest(job, lifecycle.current(farm, job))) as stream:
+    with farm.store.open(keys.manifest(job, standing.current(farm, job))) as stream:
         return dict(json.loads(stream.readline() + b"]}")["package"])
 
 
@@ -176,7 +176,7 @@ def items(farm: Farm, job: str, offset: int, count: int) -> list[Record]:
     An item has `index id title level segments spoken files`, perhaps `error failed seconds`;
     `segments` counts those planned so far, `spoken` those that are done.
     """
-    revision = lifecycle.current(farm, job)
+    revision = standing.current(farm, job)
     made = _made(farm, job, revision, offset, count)
     found: dict[int, Record] = {}
     for number in range(_page_of(farm, job, revision, offset), _pages(farm, job, revision)):
@@ -233,7 +233,7 @@ def segments(farm: Farm, job: str, item: int) -> list[Record]:
     Raises:
         NotFound: there is no such item, or it is not read yet.
     """
-    revision, spec = lifecycle.current(farm, job), farm.spec(job)
+    revision, spec = standing.current(farm, job), farm.spec(job)
     rows: list[Record] = []
     parts = None
     for number in range(_page_of(farm, job, revision, item), _pages(farm, job, revision)):

@@ -1,7 +1,7 @@
 """A job from its acceptance to its end: the store first, then the ledger.
 
 What a client was told is in the store before it hears so: the spec, a cancel, a pause, the end.
-The ledger follows, and `recover` brings it to what the store says whenever it was lost.
+The ledger follows, and `farm.recovery` brings it to what the store says whenever it was lost.
 """
 
 from __future__ import annotations
@@ -10,47 +10,21 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from farm import keys, webhooks
+from farm import keys, standing, webhooks
 from farm.errors import Conflict, LedgerUnavailable, NotFound, StoreUnavailable
 from farm.farm import Farm
 from farm.jobs import Spec, State, check_id
 from farm.ledger import Ref
-from farm.schema import SCHEMA, to_json
+from farm.schema import to_json
 
 log = logging.getLogger(__name__)
 
 #: Items assembled in one task, by kind: a chapter by itself, lines by the dozen.
 RUN_SIZE = {"book": 1, "batch": 20, "speech": 1}
-
-#: Counters that a job's record shows.
-COUNTERS = [
-    "segments_total",
-    "segments",
-    "hits",
-    "misses",
-    "failed",
-    "warned",
-    "items_total",
-    "items_done",
-    "chunks_total",
-    "chunks_done",
-    "pages_total",
-    "pages_done",
-    "characters",
-    "audio_ms",
-    "compute_ms",
-]
-
-#: What else it shows where it is known.
-NAMED = ("kind", "owner", "voice", "title", "priority", "labels", "error")
-#: When a job was accepted, when its revision began and ended (Unix seconds), and how long its
-#: audio is.
-TIMES = ("created", "begun", "ended", "seconds")
 
 
 def submit(
@@ -169,60 +143,6 @@ def mend(farm: Farm, job: str, revision: int, key: str) -> bool:
     return True
 
 
-def current(farm: Farm, job: str) -> int:
-    """Return a job's latest revision; `NotFound` if there is no such job.
-
-    It is written with the second one: a job that has none is in its first.
-    """
-    try:
-        return int(farm.store.get(keys.job(check_id(job, "job id"), "current")))
-    except NotFound as error:
-        if farm.store.exists(keys.spec(job)):
-            return 1
-        raise NotFound(f"no job {job!r}; `farm jobs list` shows them") from error
-
-
-def show(farm: Farm, job: str) -> dict[str, Any]:
-    """Return what is known of a job: its state, counters and, once it has ended, its error."""
-    revision = current(farm, job)
-    try:
-        live = farm.ledger.job(job)
-    except NotFound:
-        live = {}
-    key = keys.status(job, revision)
-    if int(live.get("rev", 0)) != revision:
-        if farm.store.exists(key):
-            return dict(json.loads(farm.store.get(key)))
-        return {"job": job, "revision": revision, "state": State.QUEUED.value}
-    record = _record(job, revision, live)
-    if State(record["state"]).terminal:  # what a client is told is stored
-        try:
-            return dict(json.loads(farm.store.get(key)))
-        except NotFound:
-            record["state"] = State.FINALIZING.value
-    return record
-
-
-def _record(job: str, revision: int, live: Mapping[str, str]) -> dict[str, Any]:
-    named: dict[str, Any] = {name: live[name] for name in NAMED if live.get(name)}
-    if "labels" in named:
-        named["labels"] = json.loads(named["labels"])
-    counts = {name: int(live.get(name, 0)) for name in COUNTERS}
-    times = {name: float(live[name]) for name in TIMES if name in live}
-    state = {"schema": SCHEMA, "job": job, "revision": revision, "state": live["state"]}
-    devices = {name[3:]: int(live[name]) for name in sorted(live) if name.startswith("on:")}
-    return {**state, **named, **counts, **times, "devices": devices}
-
-
-def failures(farm: Farm, job: str) -> Iterator[dict[str, Any]]:
-    """Yield what could not be spoken."""
-    key = keys.revision(job, current(farm, job), "failures.jsonl")
-    if farm.store.exists(key):
-        yield from map(json.loads, farm.store.get(key).splitlines())
-    else:
-        yield from farm.ledger.failures(job, 0, 10_000)
-
-
 def fail(farm: Farm, job: str, revision: int, error: str) -> None:
     """End a job that cannot be done."""
     close(farm, job, revision, State.FAILED, error)
@@ -258,7 +178,7 @@ def record_end(farm: Farm, job: str, revision: int) -> None:
     if rows:
         lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
         farm.store.put(keys.revision(job, revision, "failures.jsonl"), lines.encode())
-    record = json.dumps(_record(job, revision, live), ensure_ascii=False).encode()
+    record = json.dumps(standing.record(job, revision, live), ensure_ascii=False).encode()
     farm.store.put(keys.status(job, revision), record, if_absent=True)
     settle(farm, spec, revision)
 
@@ -276,7 +196,7 @@ def settle(farm: Farm, spec: Spec, revision: int) -> None:
 
 def _unfinished(farm: Farm, job: str) -> int:
     """Return a job's revision; `Conflict` when it has ended."""
-    revision = current(farm, job)
+    revision = standing.current(farm, job)
     if farm.store.exists(keys.status(job, revision)):
         raise Conflict(f"job {job!r} has ended already")
     return revision
@@ -317,7 +237,7 @@ def remove(farm: Farm, job: str) -> None:
     Raises:
         Conflict: the job is still running.
     """
-    revision = current(farm, job)
+    revision = standing.current(farm, job)
     last = keys.job(job, "current")  # by which the job is found, should this be interrupted
     with suppress(NotFound):  # where this was interrupted before
         spec = farm.spec(job)

@@ -7,7 +7,7 @@ import logging
 import time
 from contextlib import suppress
 
-from farm import keys, lifecycle
+from farm import keys, lifecycle, standing
 from farm.errors import JobError, LedgerUnavailable, NotFound, TooNew
 from farm.farm import Farm
 from farm.jobs import Spec, State
@@ -89,7 +89,7 @@ def _recover(farm: Farm, spec: Spec, revision: int) -> bool:
         for ref in farm.ledger.follow(job):
             farm.send(ref, "taken up")
         return False
-    if lifecycle.current(farm, job) != revision:
+    if standing.current(farm, job) != revision:
         farm.store.put(keys.job(job, "current"), str(revision).encode())
     lifecycle.enlist(farm, spec)
     lifecycle.begin(farm, spec, revision)

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Iterator
 
-from farm import keys, lifecycle
+from farm import keys, lifecycle, standing
 from farm.errors import JobError, NotFound, TooNew
 from farm.farm import Farm
 from farm.jobs import Spec, State
@@ -45,7 +45,7 @@ def act(farm: Farm, now: float, most: int = 1_000) -> int:
 
 
 def _act(farm: Farm, spec: Spec, now: float) -> bool:
-    revision = lifecycle.current(farm, spec.id)
+    revision = standing.current(farm, spec.id)
     try:
         record = json.loads(farm.store.get(keys.status(spec.id, revision)))
     except NotFound:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from farm import keys, lifecycle
+from farm import keys, lifecycle, standing
 from farm.errors import Conflict, NotFound
 from farm.farm import Farm
 from farm.jobs import Edit
@@ -26,7 +26,7 @@ def retry(farm: Farm, job: str, edits: Sequence[Edit] = ()) -> int:
     Raises:
         Conflict: the job is still running, or another is just beginning its next revision.
     """
-    revision = lifecycle.current(farm, job)
+    revision = standing.current(farm, job)
     if not farm.store.exists(keys.status(job, revision)):
         raise Conflict(f"job {job!r} has not ended; cancel it first")
     lifecycle.settle(farm, farm.spec(job), revision)

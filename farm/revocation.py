@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from farm import keys, lifecycle, voices
+from farm import keys, lifecycle, standing, voices
 from farm.errors import Conflict, NotFound, Unavailable
 from farm.farm import Farm
 from farm.jobs import Spec
@@ -108,7 +108,7 @@ def _digests(spec: Spec, voice: str) -> set[str]:
 
 
 def _cancel(farm: Farm, job: str) -> bool:
-    if not farm.store.exists(keys.open_marker(job, lifecycle.current(farm, job))):
+    if not farm.store.exists(keys.open_marker(job, standing.current(farm, job))):
         return False
     try:
         lifecycle.cancel(farm, job)
@@ -130,7 +130,7 @@ def _erase_segments(farm: Farm, digests: set[str]) -> int:
 
 def _outputs(farm: Farm, job: str) -> Iterator[dict[str, Any]]:
     """Yield the files that a job's manifests list."""
-    for revision in range(1, lifecycle.current(farm, job) + 1):
+    for revision in range(1, standing.current(farm, job) + 1):
         key = keys.manifest(job, revision)
         if not farm.store.exists(key):
             continue

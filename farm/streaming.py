@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from farm import contents, dispatch, lifecycle
+from farm import contents, dispatch, standing
 from farm.audio import Audio, flac
 from farm.contents import Record
 from farm.errors import EngineError, JobError, NotFound, Unavailable
@@ -65,14 +65,14 @@ def spoken(farm: Farm, spec: Spec, patience_s: float = PATIENCE_S) -> Iterator[S
         some = some or data is not None
         yield Spoken(row, flac.decode(data)[0] if data else None)
     if not some:
-        reasons = [row["error"] for row in lifecycle.failures(farm, spec.id)]
+        reasons = [row["error"] for row in standing.failures(farm, spec.id)]
         raise EngineError(reasons[0] if reasons else "nothing in this text can be spoken")
 
 
 def _planned(farm: Farm, job: str, patience_s: float) -> list[Record]:
     """Return all segments, as soon as every page is planned."""
     for _ in _looks(job, patience_s):
-        record = lifecycle.show(farm, job)
+        record = standing.show(farm, job)
         total = record.get("pages_total", 0)
         if total and record["pages_done"] == total:
             return contents.segments(farm, job, 0)
@@ -88,7 +88,7 @@ def _stored(farm: Farm, job: str, row: Record, patience_s: float) -> bytes | Non
             return farm.store.get(row["key"])
         if now - checked > CHECK_S:
             checked = now
-            record = lifecycle.show(farm, job)
+            record = standing.show(farm, job)
             if record["failed"] and row["digest"] in _failed(farm, job):
                 return None
             if not farm.store.exists(row["key"]):
@@ -97,7 +97,7 @@ def _stored(farm: Farm, job: str, row: Record, patience_s: float) -> bytes | Non
 
 
 def _failed(farm: Farm, job: str) -> set[str]:
-    return {failure["digest"] for failure in lifecycle.failures(farm, job)}
+    return {failure["digest"] for failure in standing.failures(farm, job)}
 
 
 def _check(record: Record) -> None:

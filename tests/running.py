@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from farm import dispatch, keys, lifecycle
+from farm import dispatch, keys, lifecycle, standing
 from farm.audio import Audio
 from farm.control import Control
 from farm.engines import Engine, load
@@ -126,7 +126,7 @@ class Running:
 
     def show(self, job: str = "j") -> dict[str, Any]:
         """What a client sees of a job."""
-        return lifecycle.show(self.farm, job)
+        return standing.show(self.farm, job)
 
     def count(self, name: str, job: str = "j") -> int:
         """A counter of a job."""

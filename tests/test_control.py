@@ -13,7 +13,7 @@ import av
 import pytest
 
 from farm import control as control_module
-from farm import keys, lifecycle
+from farm import keys, lifecycle, standing
 from farm.control import LOCK_S, Control
 from farm.errors import LedgerUnavailable
 from farm.jobs import Output, Prosody, State
@@ -409,7 +409,7 @@ def test_a_batch_goes_on_past_bad_lines_and_lists_them(farm: Running) -> None:
     check_files(farm, manifest, kinds)
     assert "stands on an earlier line" in manifest["items"][6]["error"]
     assert rows["two"]["seconds"] == pytest.approx(len("The second line.") * 0.03, abs=0.01)
-    failures = {row["item"]: row["error"] for row in lifecycle.failures(farm.farm, "j")}
+    failures = {row["item"]: row["error"] for row in standing.failures(farm.farm, "j")}
     assert failures[5] == "asked to fail by 'Not [[fail]] to be said.'"
     assert failures[2] == ERRORS["three"]
     assert sorted(failures) == [2, 3, 4, 5, 6]

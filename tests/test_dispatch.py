@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from farm import dispatch, keys, lifecycle, stages, work
+from farm import dispatch, keys, lifecycle, stages, standing, work
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
 from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Output, Segment
@@ -176,7 +176,7 @@ def test_an_engine_that_fails_at_everything_fails_its_job_and_says_how(farm: Run
     farm.submit(TEXT)
     with quiet():
         assert farm.finish() == "failed"
-    errors = [row["error"] for row in lifecycle.failures(farm.farm, "j")]
+    errors = [row["error"] for row in standing.failures(farm.farm, "j")]
     assert errors == 3 * ["the engine failed: RuntimeError: a bug"]
     assert farm.performed()["chunk"] == 1
 
@@ -309,7 +309,7 @@ def test_a_segment_that_kills_its_worker_costs_one_and_is_given_up_in_processes_
         farm.hurry()
         farm.control.tick()
         assert farm.finish() == "completed"
-        (failure,) = lifecycle.failures(farm.farm, "j")
+        (failure,) = standing.failures(farm.farm, "j")
         assert failure["error"] == "it ends the process that speaks it: signal SIGKILL"
         assert "[[crash]]" in failure["text"]
         assert len(farm.segments()) == 2

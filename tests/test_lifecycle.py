@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from farm import keys, lifecycle, recovery, revising
+from farm import keys, lifecycle, recovery, revising, standing
 from farm.audio import Audio
 from farm.engines import Engine
 from farm.errors import (
@@ -271,7 +271,7 @@ def test_a_job_is_shown_from_its_record_when_redis_has_forgotten_it(farm: Runnin
 
 
 def test_an_unknown_job_is_named(farm: Running) -> None:
-    for act in (lifecycle.show, lifecycle.cancel, revising.retry, lifecycle.remove):
+    for act in (standing.show, lifecycle.cancel, revising.retry, lifecycle.remove):
         with pytest.raises(NotFound, match="no job 'nope'"):
             act(farm.farm, "nope")
 
@@ -355,10 +355,10 @@ def test_failures_are_listed_while_a_job_runs_and_after_it(farm: Running) -> Non
     moody(farm, "Two")
     farm.submit(TEXT)
     farm.until("items")
-    live = list(lifecycle.failures(farm.farm, "j"))
+    live = list(standing.failures(farm.farm, "j"))
     farm.drain()
     farm.redis.flushall()
-    (failure,) = lifecycle.failures(farm.farm, "j")
+    (failure,) = standing.failures(farm.farm, "j")
     assert [failure] == live
     assert failure["text"] == "Two is there."
     assert failure["error"] == "will not say 'Two is there.'"
@@ -381,7 +381,7 @@ def test_a_retry_speaks_only_what_had_failed(farm: Running) -> None:
     record = farm.show()
     assert (record["revision"], record["hits"], record["misses"], record["failed"]) == (2, 2, 1, 0)
     assert farm.manifest(revision=2)["items"][0]["seconds"] > short
-    assert list(lifecycle.failures(farm.farm, "j")) == []
+    assert list(standing.failures(farm.farm, "j")) == []
     assert farm.manifest(revision=1)["items"][0]["seconds"] == short
 
 

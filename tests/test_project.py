@@ -33,7 +33,7 @@ LAYERS = [
     {"export"},
     {"batching", "paging", "voices", "builtin", "models", "calibration"},
     {"book", "farm", "quarantine"},
-    {"tape", "warming", "webhooks"},
+    {"tape", "warming", "webhooks", "standing"},
     {"assembly", "synthesis", "planning", "lifecycle"},
     {"reading", "publishing", "serving", "revocation", "contents", "survey"},
     {"revising", "retention", "recovery"},

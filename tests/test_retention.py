@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from farm import keys, lifecycle, retention, revising
+from farm import keys, retention, revising, standing
 from farm.control import Control
 from farm.errors import Conflict, NotFound
 from tests.running import Running, quiet, running
@@ -113,7 +113,7 @@ def test_a_running_job_is_not_purged(farm: Running) -> None:
     with pytest.raises(Conflict):
         retention.purge(farm.farm, "j")
     assert len(farm.segments()) == 2
-    assert lifecycle.current(farm.farm, "j") == 1
+    assert standing.current(farm.farm, "j") == 1
 
 
 def test_a_marker_that_is_none_stops_nothing(

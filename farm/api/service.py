@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from farm import contents, keys, lifecycle
+from farm import contents, keys, standing
 from farm.access import KeyFile
 from farm.api.records import File
 from farm.api.signing import Signer
@@ -54,7 +54,7 @@ class Service:
 
     def record(self, spec: Spec) -> Record:
         """Return what there is to know of a job."""
-        live = lifecycle.show(self.farm, spec.id)
+        live = standing.show(self.farm, spec.id)
         found = {
             "kind": spec.kind,
             "owner": spec.owner,
@@ -120,4 +120,4 @@ class Service:
 
     def revision(self, spec: Spec) -> int:
         """Return a job's latest revision."""
-        return lifecycle.current(self.farm, spec.id)
+        return standing.current(self.farm, spec.id)

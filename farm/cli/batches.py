@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from farm import contents, keys, lifecycle
+from farm import contents, keys, standing
 from farm.audio.replacing import replacing
 from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
@@ -99,7 +99,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
     job = record["job"]
     with replacing(folder / "manifest.json") as listed:
         try:
-            farm.store.get_file(keys.manifest(job, lifecycle.current(farm, job)), listed)
+            farm.store.get_file(keys.manifest(job, standing.current(farm, job)), listed)
         except NotFound:
             raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
         fetched = ahead(
@@ -109,7 +109,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
         )
         for _ in fetched:
             pass
-        return _results(_items(listed), lifecycle.failures(farm, job), folder / "results.jsonl")
+        return _results(_items(listed), standing.failures(farm, job), folder / "results.jsonl")
 
 
 def _items(manifest: Path) -> Iterator[Record]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from farm import contents, lifecycle, revising
+from farm import contents, lifecycle, revising, standing
 from farm.cli import listing, watching
 from farm.cli.printing import JsonOption, out, print_json, print_table
 from farm.cli.session import session
@@ -113,7 +113,7 @@ def remove(farm: Farm, job: str, force: bool) -> Record:
     Raises:
         Conflict: it still runs.
     """
-    if force and not State(lifecycle.show(farm, job)["state"]).terminal:
+    if force and not State(standing.show(farm, job)["state"]).terminal:
         lifecycle.cancel(farm, job)
     lifecycle.remove(farm, job)
     return {"removed": True}

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from farm import contents, keys, lifecycle, revising
+from farm import contents, keys, lifecycle, revising, standing
 from farm.cli import checking, watching
 from farm.cli.session import Session
 from farm.contents import Record
@@ -128,7 +128,7 @@ def follow(
 
 def _known(farm: Farm, job: str) -> dict[str, Any]:
     """Return a job's record as it is; an empty one for a job that is new."""
-    return lifecycle.show(farm, job) if farm.store.exists(keys.spec(job)) else {}
+    return standing.show(farm, job) if farm.store.exists(keys.spec(job)) else {}
 
 
 def _taken_up(
@@ -137,7 +137,7 @@ def _taken_up(
     """See to it that a job runs; return its record where there is nothing left to do."""
     if lifecycle.submit(farm, spec, data, also=also):
         return None
-    record = lifecycle.show(farm, spec.id)
+    record = standing.show(farm, spec.id)
     if record["state"] == State.COMPLETED and not record["failed"]:
         return {**record, "hits": record["segments"], "misses": 0}
     if State(record["state"]).terminal:
@@ -145,7 +145,7 @@ def _taken_up(
     elif record["state"] == State.PAUSED:
         lifecycle.resume(farm, spec.id)
     else:  # the command before this may have died on its way from the store to Redis
-        lifecycle.begin(farm, spec, lifecycle.current(farm, spec.id))
+        lifecycle.begin(farm, spec, standing.current(farm, spec.id))
     return None
 
 

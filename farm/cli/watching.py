@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from farm import lifecycle
+from farm import standing
 from farm.engines import FAMILIES
 from farm.errors import JobError, Unavailable
 from farm.farm import Farm
@@ -44,7 +44,7 @@ def watch(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
 
 def follow(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
     """Do as `watch`, but return the record of a job that ended badly, too."""
-    record, patience = lifecycle.show(farm, job), _Patience(farm, job)
+    record, patience = standing.show(farm, job), _Patience(farm, job)
     with _progress(quiet) as progress:
         bar = progress.add_task("waiting", total=None, speed="", eta="")
         begin = time.monotonic()
@@ -52,7 +52,7 @@ def follow(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
         while not State(record["state"]).terminal:
             time.sleep(LOOK_S)
             patience.look()
-            record = lifecycle.show(farm, job)
+            record = standing.show(farm, job)
             _update(progress, bar, record, start_audio, time.monotonic() - begin)
     return record
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from farm import keys, lifecycle
+from farm import keys, standing
 from farm.cli import jobs, listing
 from farm.errors import Conflict, InvalidInput, JobError, NotFound
 from tests.cli.conftest import Command
@@ -302,7 +302,7 @@ def test_force_also_removes_what_has_ended(farm: Running, command: Command) -> N
     spoken(farm, "job-1")
     command("jobs", "rm", "--force", "job-1")
     with pytest.raises(NotFound):
-        lifecycle.current(farm.farm, "job-1")
+        standing.current(farm.farm, "job-1")
 
 
 def test_an_error_is_one_line_and_an_exit_code() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from farm import lifecycle
+from farm import standing
 from farm.audio import flac
 from tests.faults.misbehaving import ACTS, LEAK, SIGNALS
 from tests.tasks.real_worker import Worker, worker
@@ -61,7 +61,7 @@ def ended(made: Worker) -> dict[str, Any]:
 
 def failed(made: Worker) -> dict[str, str]:
     """Mark to error of what could not be spoken; each mark once."""
-    rows = list(lifecycle.failures(made.farm.farm, "j"))
+    rows = list(standing.failures(made.farm.farm, "j"))
     found = {re.findall(r"\[\[(\w+)\]\]", row["text"])[0]: row["error"] for row in rows}
     assert len(found) == len(rows)
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from farm import contents, keys, lifecycle
+from farm import contents, keys, standing
 from farm.api.callers import Caller
 from farm.api.openai import requests
 from farm.api.service import Service
@@ -70,7 +70,7 @@ def find(held: Service, caller: Caller, id: str) -> Made | None:
         return _audio(held, spec, int(line or 0), id)
     _check_ended(held, spec, id)
     rows = {"out": _spoken, "err": _failed}[kind]
-    created = lifecycle.show(held.farm, spec.id).get("ended", spec.created)
+    created = standing.show(held.farm, spec.id).get("ended", spec.created)
     file = f"{name}_output.jsonl" if kind == "out" else f"{name}_errors.jsonl"
 
     def blocks() -> Iterator[bytes]:
@@ -126,7 +126,7 @@ def _spoken(held: Service, spec: Spec, items: Iterable[dict[str, Any]]) -> Itera
 def _failed(held: Service, spec: Spec, items: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     name = keys.called(spec.id)
     reasons: dict[int, str] = {}
-    for row in lifecycle.failures(held.farm, spec.id):
+    for row in standing.failures(held.farm, spec.id):
         reasons.setdefault(row["item"], row["error"])
     for request, item in zip(_requests(held, spec.id), items, strict=True):
         if _lost(item):
