@@ -61,7 +61,7 @@ class Running:
     def close(self) -> None:
         """Let go of Redis."""
         self.redis.close()
-        self.farm.ledger._redis.close()
+        self.farm.ledger.redis.close()
 
     def spec(self, job: str = "j", kind: Kind = "speech", **changes: Any) -> Spec:
         """A job of the test voices, not submitted."""

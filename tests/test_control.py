@@ -326,7 +326,7 @@ def test_the_control_process_waits_for_redis_and_goes_on(
     with quiet():
         Control(farm.farm).run(over)
     farm.farm.ledger = live
-    ledger._redis.close()
+    ledger.redis.close()
     assert ledger.looks >= 3
     assert [ref.stage for ref, _ in farm.queue] == ["read"]
 

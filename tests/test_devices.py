@@ -14,6 +14,7 @@ from farm.calibration import Budgets
 from farm.engines import Engine, load
 from farm.errors import DeviceLost, OutOfMemory
 from farm.jobs import Segment
+from farm.ledger import Events
 from tests.running import LOW, Running, acting, quiet, running, tone
 
 #: Times that a device is lost: more than a segment may be in flight at.
@@ -43,7 +44,7 @@ def test_a_lost_device_gives_the_chunk_back_and_makes_suspects_of_what_was_in_fl
     with quiet():
         with pytest.raises(DeviceLost):
             dispatch.perform(farm.farm, str(ref))
-        waiting = [data for _, kind, data in farm.farm.ledger.events("j") if kind == "waiting"]
+        waiting = [data for _, kind, data in Events(farm.farm.ledger).of("j") if kind == "waiting"]
         assert [each["reason"] for each in waiting] == ["CUDA failure 700"]
         farm.queue.clear()
         farm.hurry()

@@ -15,7 +15,7 @@ from farm import dispatch, keys, lifecycle, stages, standing, work
 from farm.dispatch import BUG_TRIES, IDLE_WINDOW, WINDOW
 from farm.errors import OutOfMemory, StoreUnavailable
 from farm.jobs import Output, Segment
-from farm.ledger import Ref, parse
+from farm.ledger import Events, Ref, parse
 from farm.schema import to_json
 from farm.storage.local import LocalStore
 from tests.running import Running, acting, quiet, running
@@ -139,7 +139,7 @@ def test_what_waits_says_why(redis_url: str, tmp_path: Path) -> None:
         farm.submit(TEXT)
         ref = farm.until("chunk")
         assert farm.step()[1] == {"waiting": "the store is down"}
-        waiting = [data for _, kind, data in farm.farm.ledger.events("j") if kind == "waiting"]
+        waiting = [data for _, kind, data in Events(farm.farm.ledger).of("j") if kind == "waiting"]
         assert waiting == [{"reason": "the store is down", "tries": 1, "unit": str(ref)}]
 
 

@@ -279,4 +279,4 @@ def test_no_worker_starts_for_a_family_that_only_had_work_once(redis_url: str) -
     client.lpush("tts.onnx.now", "a message")
     assert _families(ledger) == {FIRST_FAMILY, "onnx"}
     client.close()
-    ledger._redis.close()
+    ledger.redis.close()

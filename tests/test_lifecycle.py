@@ -202,7 +202,7 @@ def test_a_submit_that_dies_between_ledger_and_message_is_taken_up(
     live, farm.farm.ledger = farm.farm.ledger, Mute(redis_url)
     with quiet():
         assert lifecycle.submit(farm.farm, farm.spec(), TEXT.encode())
-    farm.farm.ledger._redis.close()
+    farm.farm.ledger.redis.close()
     farm.farm.ledger = live
     assert farm.farm.ledger.knows("j")
     assert not farm.queue

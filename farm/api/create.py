@@ -34,6 +34,7 @@ from farm.api.service import Service
 from farm.api.watching import Watch
 from farm.config import Settings
 from farm.farm import Farm
+from farm.ledger import Events
 
 #: Where errors have the form of another dialect.
 SHAPES = {f"/v1/{path}": speech.shape for path in ("audio", "models", "files", "batches")}
@@ -70,7 +71,7 @@ def create_app(settings: Settings, farm: Farm | None = None) -> FastAPI:
     app.state.service = held = Service(settings, farm)
     app.state.listeners = CapacityLimiter(speech.LISTENERS)
     app.state.probes = health.Probes(settings, held.farm)
-    app.state.watch = Watch(held.farm.ledger)
+    app.state.watch = Watch(Events(held.farm.ledger))
     problems.install(app, SHAPES, allowed)
     app.add_middleware(
         Bounded,

@@ -31,7 +31,7 @@ from farm.api.service import Service
 from farm.api.watching import Event, Subscription, Watch, order
 from farm.errors import InvalidInput, NotFound, Unavailable
 from farm.jobs import Spec, State
-from farm.ledger import parse
+from farm.ledger import Events, parse
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -55,7 +55,7 @@ class Stream:
     ) -> None:
         """Go on from an event's id; empty, or no id: from a snapshot. It ends with the key."""
         self._held, self._watch, self._spec, self._key = held, watch, spec, key
-        self._ledger = held.farm.ledger
+        self._events = Events(held.farm.ledger)
         self.last = last if _ID.fullmatch(last) else ""
         self._ended = False
 
@@ -66,10 +66,10 @@ class Stream:
             NotFound: the job is no more.
         """
         job = self._spec.id
-        if self.last and self._ledger.remembers(job, self.last):
-            found = [Event(*row) for row in self._ledger.events(job, self.last)]
+        if self.last and self._events.remembers(job, self.last):
+            found = [Event(*row) for row in self._events.of(job, self.last)]
         else:
-            id_ = self._ledger.newest(job)  # before the record: what follows it is told again
+            id_ = self._events.newest(job)  # before the record: what follows it is told again
             shown = records.job(self._held.record(self._spec))
             found = [Event(id_, "snapshot", shown.model_dump(mode="json"))]
         return self._noted(found)
@@ -140,7 +140,7 @@ class Stream:
 
     def _known(self) -> bool:
         try:
-            return self._ledger.knows(self._spec.id)
+            return self._held.farm.ledger.knows(self._spec.id)
         except Unavailable:
             return True  # the watch tells when it is back
 
@@ -161,7 +161,7 @@ def _public(event: Event) -> Any:
     return event.data
 
 
-class Events(StreamingResponse):
+class EventStream(StreamingResponse):
     """An endless answer."""
 
     media_type = "text/event-stream"
@@ -175,7 +175,7 @@ def watch(request: Request) -> Watch:
 
 @router.get(
     "/{name}/events",
-    response_class=Events,
+    response_class=EventStream,
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
         204: {"description": "The job has ended, and the client has its last event"},
@@ -194,4 +194,4 @@ def events(
     first = stream.missed()
     if not first and stream.terminal():
         return Response(status_code=204)
-    return Events(stream.run(first), headers=_HEADERS)
+    return EventStream(stream.run(first), headers=_HEADERS)

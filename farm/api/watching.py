@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from farm.errors import Unavailable
-from farm.ledger import Ledger
+from farm.ledger import Events
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +93,9 @@ class Subscription:
 class Watch:
     """Reads the events of all jobs that are watched, and hands them over to those who watch."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, events: Events) -> None:
         """Read nothing yet."""
-        self._ledger = ledger
+        self._events = events
         self._lock = threading.Lock()
         self._watchers: dict[str, set[Subscription]] = {}
         self._after: dict[str, str] = {}
@@ -158,7 +158,7 @@ class Watch:
         away = False
         while after := self._wanted():
             try:
-                rows = self._ledger.events_of(after, ROUND_MS)
+                rows = self._events.of_several(after, ROUND_MS)
             except Unavailable as error:
                 if not away:
                     log.warning("events: %s", error)

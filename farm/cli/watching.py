@@ -16,6 +16,7 @@ from farm.engines import FAMILIES
 from farm.errors import JobError, Unavailable
 from farm.farm import Farm
 from farm.jobs import State
+from farm.ledger import Events
 
 #: Seconds between two looks at a job.
 LOOK_S = 0.25
@@ -74,17 +75,18 @@ class _Patience:
     def __init__(self, farm: Farm, job: str) -> None:
         """Begin after what has happened already: it may be mended."""
         self._farm, self._job = farm, job
+        self._events = Events(farm.ledger)
         self._after, self._since, self._checked = "0", 0.0, 0.0
         self._stirred, self._told = time.monotonic(), False
-        for self._after, _, _ in farm.ledger.events(job):
-            pass
+        for id_, _, _ in self._events.of(job):
+            self._after = id_
 
     def look(self) -> None:
         """Give up where nothing has been done for `PATIENCE_S` seconds, and say why."""
         if time.monotonic() > self._checked + CHECK_S:
             self._farm.ledger.check()  # otherwise no worker could say why it waits
             self._checked = time.monotonic()
-        for id_, type_, data in self._farm.ledger.events(self._job, self._after):
+        for id_, type_, data in self._events.of(self._job, self._after):
             self._after, self._stirred = id_, time.monotonic()
             if type_ != "waiting":
                 self._since = 0.0

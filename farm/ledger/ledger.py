@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
-
-from farm.errors import LedgerUnavailable, NotFound
+from farm.errors import NotFound
 from farm.jobs import State
+from farm.ledger.connection import Connection, mapped_errors
 from farm.ledger.refs import Ref, parse
 
 #: Seconds after which a unit whose message nobody claimed, with an empty queue, is sent again.
@@ -23,10 +19,6 @@ LOST_S = 15
 SLOT_S = 20
 #: Chunks of one page and lane at most: a finished chunk is the bit `page * 1000 + n`.
 PAGE_CHUNKS = 1000
-#: Connections of one process, at most: more than it has threads.
-CONNECTIONS = 1_000
-#: Milliseconds for which one read of the events waits at most; below the socket's timeout.
-EVENTS_WAIT_MS = 5_000
 #: What a job cannot do without in Redis.
 REQUIRED = frozenset({"attempt", "owner", "priority", "created", "suffix", "run_size"})
 
@@ -46,16 +38,7 @@ class Claim:
     """Digests of the job that were in flight when a holder died, and how often that happened."""
 
 
-@contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the Redis client's errors into `LedgerUnavailable`."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise LedgerUnavailable(f"Redis: {type(error).__name__}: {error}") from error
-
-
-class Ledger:
+class Ledger(Connection):
     """Typed calls over the steps of ledger.lua. Connects at the first call.
 
     Raises (all methods):
@@ -64,41 +47,11 @@ class Ledger:
 
     def __init__(self, url: str, prefix: str = "farm:") -> None:
         """Name the server (`redis://`, `rediss://` or `unix://`) and what every key begins with."""
-        self.prefix = prefix
-        # A Unix socket knows no keepalive, and the client refuses it.
-        tcp: dict[str, Any] = {} if url.startswith("unix:") else {"socket_keepalive": True}
-        # Any: the client's annotations do not tell that replies are decoded.
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=10,
-            socket_connect_timeout=5,
-            health_check_interval=30,
-            max_connections=CONNECTIONS,
-            # The client's default, and with it the form of its replies, changed between versions.
-            protocol=2,
-            # A step that is run twice because its answer was lost does no harm: what it handed
-            # over is sent again by `overdue`.
-            retry=Retry(ExponentialBackoff(cap=1, base=0.1), 3),
-            **tcp,
-            decode_responses=True,
-        )
+        super().__init__(url, prefix)
         self._step = self.scripted(_LUA)
-
-    def scripted(self, lua: str) -> Callable[..., Any]:
-        """Return a call of the steps of a Lua source under this ledger's prefix: (name, ...)."""
-        script, keys = self._redis.register_script(lua), [self.prefix]
-
-        def step(name: str, *arguments: str | int | float) -> Any:
-            with mapped_errors():
-                return json.loads(str(script(keys=keys, args=[name, *arguments])))[0]
-
-        return step
 
     def _refs(self, name: str, *arguments: str | int | float) -> list[Ref]:
         return [parse(ref) for ref in self._step(name, *arguments)]
-
-    def _key(self, *steps: str) -> str:
-        return self.prefix + ":".join(steps)
 
     # Jobs
 
@@ -116,7 +69,7 @@ class Ledger:
     def job(self, job: str) -> dict[str, str]:
         """Return a job's live fields and counters; `NotFound` if Redis does not know it."""
         with mapped_errors():
-            fields = self._redis.hgetall(self._key("job", job))
+            fields = self.redis.hgetall(self.key("job", job))
         if not fields:
             raise NotFound(f"no live job {job!r}")
         return dict(fields)
@@ -124,28 +77,28 @@ class Ledger:
     def knows(self, job: str) -> bool:
         """Whether Redis knows the job."""
         with mapped_errors():
-            return bool(self._redis.exists(self._key("job", job)))
+            return bool(self.redis.exists(self.key("job", job)))
 
     def jobs(self, offset: int = 0, count: int = 100) -> list[str]:
         """Return job ids, newest first."""
         with mapped_errors():
-            return list(self._redis.zrevrange(self._key("jobs"), offset, offset + count - 1))
+            return list(self.redis.zrevrange(self.key("jobs"), offset, offset + count - 1))
 
     def live(self) -> list[str]:
         """Return the jobs that have not ended."""
         with mapped_errors():
-            return list(self._redis.zdiff([self._key("jobs"), self._key("closed")]))
+            return list(self.redis.zdiff([self.key("jobs"), self.key("closed")]))
 
     def failures(self, job: str, offset: int = 0, count: int = 100) -> list[dict[str, Any]]:
         """Return what could not be spoken, page by page."""
         with mapped_errors():
-            rows = self._redis.lrange(self._key("failures", job), offset, offset + count - 1)
+            rows = self.redis.lrange(self.key("failures", job), offset, offset + count - 1)
         return [json.loads(row) for row in rows]
 
     def runs(self, job: str) -> list[str]:
         """Return the names of the records that the assemblers wrote."""
         with mapped_errors():
-            return list(self._redis.lrange(self._key("runs", job), 0, -1))
+            return list(self.redis.lrange(self.key("runs", job), 0, -1))
 
     def progress(self, job: str, item: int, parts: Sequence[int]) -> tuple[bool, list[int]]:
         """Return whether an item is spoken, and else how many segments of each part are.
@@ -154,49 +107,11 @@ class Ledger:
         """
         names = [f"{item}.{part}" for part in parts]
         with mapped_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.getbit(self._key("spoken", job), item)
-            pipe.hmget(self._key("parts", job), names)
+            pipe = self.redis.pipeline(transaction=False)
+            pipe.getbit(self.key("spoken", job), item)
+            pipe.hmget(self.key("parts", job), names)
             spoken, counts = pipe.execute()
         return bool(spoken), [int(count or 0) for count in counts]
-
-    def events(self, job: str, after: str = "0", wait_ms: int = 0) -> list[tuple[str, str, Any]]:
-        """Return events (id, type, data) after an id, waiting up to `wait_ms` for the first.
-
-        The stream is bounded: whoever goes on from an id that it no longer holds (`remembers`)
-        must take a snapshot (`job`) first. A wait is cut to 5 s.
-        """
-        return [event[1:] for event in self.events_of({job: after}, wait_ms, count=None)]
-
-    def events_of(
-        self, after: Mapping[str, str], wait_ms: int = 0, count: int | None = 100
-    ) -> list[tuple[str, str, str, Any]]:
-        """Return events (job, id, type, data) of several jobs, each after its id, as `events`.
-
-        Of each job `count` at most.
-        """
-        streams = {self._key("events", job): id_ for job, id_ in after.items()}
-        begins = len(self._key("events", ""))
-        with mapped_errors():
-            reply = self._redis.xread(
-                streams, count=count, block=min(wait_ms, EVENTS_WAIT_MS) or None
-            )
-        return [
-            (stream[begins:], id_, entry["type"], json.loads(entry["data"]))
-            for stream, entries in reply or []
-            for id_, entry in entries
-        ]
-
-    def newest(self, job: str) -> str:
-        """Return the id of a job's newest event; `0-0`, which comes before all, if it has none."""
-        with mapped_errors():
-            found = self._redis.xrevrange(self._key("events", job), count=1)
-        return str(found[0][0]) if found else "0-0"
-
-    def remembers(self, job: str, event: str) -> bool:
-        """Whether the events after this one are all still there."""
-        with mapped_errors():
-            return bool(self._redis.xrange(self._key("events", job), event, event, 1))
 
     def close(self, job: str, revision: int, state: State, fields: Fields) -> State | None:
         """Reach a terminal state, once; return the state that stands.
@@ -302,20 +217,20 @@ class Ledger:
     def epoch(self, fresh: str) -> tuple[str, bool]:
         """Return the epoch, and whether it is `fresh`: Redis had none and was empty or lost."""
         with mapped_errors():
-            if self._redis.set(self._key("epoch"), fresh, nx=True):
+            if self.redis.set(self.key("epoch"), fresh, nx=True):
                 return fresh, True
-            return str(self._redis.get(self._key("epoch"))), False
+            return str(self.redis.get(self.key("epoch"))), False
 
     def time(self) -> float:
         """Return the server's clock, Unix seconds."""
         with mapped_errors():
-            seconds, microseconds = self._redis.time()
+            seconds, microseconds = self.redis.time()
             return float(seconds + microseconds / 1e6)
 
     def life(self) -> str:
         """Name the life of the server: another after a restart, and where a replica took over."""
         with mapped_errors():
-            return str(self._redis.info("server")["run_id"])
+            return str(self.redis.info("server")["run_id"])
 
     def lock(self, holder: str, seconds: int) -> bool:
         """Take or keep the control process's lock."""
@@ -324,43 +239,43 @@ class Ledger:
     def controlled(self) -> bool:
         """Whether a control process holds the lock."""
         with mapped_errors():
-            return bool(self._redis.exists(self._key("control")))
+            return bool(self.redis.exists(self.key("control")))
 
     def beat(self, family: str, worker: str, slots: int) -> None:
         """Say that a worker with so many slots of a family is alive."""
         with mapped_errors():
-            seconds, _ = self._redis.time()
-            self._redis.zadd(self._key("slots", family), {f"{worker}/{slots}": seconds + SLOT_S})
+            seconds, _ = self.redis.time()
+            self.redis.zadd(self.key("slots", family), {f"{worker}/{slots}": seconds + SLOT_S})
 
     def slots(self, family: str) -> int:
         """Count the live slots of a family."""
-        key = self._key("slots", family)
+        key = self.key("slots", family)
         with mapped_errors():
-            seconds, _ = self._redis.time()
-            self._redis.zremrangebyscore(key, "-inf", seconds)
+            seconds, _ = self.redis.time()
+            self.redis.zremrangebyscore(key, "-inf", seconds)
             # What was told before the clock was put back.
-            self._redis.zremrangebyscore(key, seconds + SLOT_S + 1, "+inf")
-            return sum(int(row.rsplit("/", 1)[1]) for row in self._redis.zrange(key, 0, -1))
+            self.redis.zremrangebyscore(key, seconds + SLOT_S + 1, "+inf")
+            return sum(int(row.rsplit("/", 1)[1]) for row in self.redis.zrange(key, 0, -1))
 
     def lanes(self) -> list[str]:
         """Return the lanes that ever had work."""
         with mapped_errors():
-            return sorted(self._redis.smembers(self._key("lanes")))
+            return sorted(self.redis.smembers(self.key("lanes")))
 
     def queued(self, queue: str) -> int:
         """Count the messages waiting in a Celery queue of the same Redis."""
         with mapped_errors():
-            return int(self._redis.llen(queue))
+            return int(self.redis.llen(queue))
 
     def check(self) -> None:
         """Raise where Redis would refuse to write, as on a full disk: it refuses PING then, too."""
         with mapped_errors():
-            self._redis.ping()
+            self.redis.ping()
 
     def ping(self) -> str:
         """Return the server's version."""
         with mapped_errors():
-            return str(self._redis.info("server")["redis_version"])
+            return str(self.redis.info("server")["redis_version"])
 
 
 def _flat(fields: Fields) -> str:

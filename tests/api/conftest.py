@@ -147,7 +147,7 @@ def serving(redis_url: str, folder: Path, **settings: Any) -> Iterator[Api]:
         server.should_exit = True
         thread.join()
         workers.stop()
-        farm.ledger._redis.close()
+        farm.ledger.redis.close()
 
 
 @pytest.fixture

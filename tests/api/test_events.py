@@ -18,7 +18,7 @@ from farm.access import KeyFile
 from farm.api import events
 from farm.api.create import THREADS
 from farm.api.watching import Event, Watch
-from farm.ledger import Ledger
+from farm.ledger import Events, Ledger
 from tests.api.conftest import Api, serving, wait_for
 from tests.api.streams import Heard, heard, listen
 from tests.ledger.desk import Desk, result
@@ -86,7 +86,7 @@ def test_a_client_that_comes_back_hears_what_it_missed_and_nothing_twice(api: Ap
     ann = api.client()
     job = submit(ann)
     api.finish(ann, job)
-    everything = api.farm.ledger.events(job_of(api, job))
+    everything = Events(api.farm.ledger).of(job_of(api, job))
     rest = listen(ann, job, last=everything[1][0])
     assert [each.id for each in rest] == [id_ for id_, _, _ in everything[2:]]
 
@@ -131,7 +131,7 @@ def test_a_reason_for_waiting_that_may_name_hosts_is_not_told(redis_url: str) ->
     desk = Desk(redis_url)
     ref = desk.started()
     desk.ledger.release(ref, "w1", "cannot reach 10.1.2.3:9000")
-    row = desk.ledger.events("j")[-1]
+    row = Events(desk.ledger).of("j")[-1]
     text = events.written(Event(*row)).decode()
     assert text == (f'id: {row[0]}\nevent: waiting\ndata: {{"stage": "chunk", "tries": 1}}\n\n')
     desk.close()
@@ -206,7 +206,7 @@ def test_two_hundred_streams_take_one_thread_and_a_few_connections(api: Api) -> 
 
 
 def client_list(api: Api) -> list[object]:
-    return list(api.farm.ledger._redis.client_list())
+    return list(api.farm.ledger.redis.client_list())
 
 
 @pytest.fixture
@@ -254,13 +254,13 @@ def test_events_that_come_faster_than_a_client_reads_are_read_again(desk: Desk) 
     ref = desk.started("j")
 
     async def slow() -> tuple[object, int]:
-        watch = Watch(Ledger(desk.url))
+        watch = Watch(Events(Ledger(desk.url)))
         with watch.watched("j", "0-0") as told:
             assert await told.events(1) is None
             for _ in range(300):
                 desk.ledger.claim(ref, "w1")
                 desk.ledger.release(ref, "w1", "why")
-            newest = desk.ledger.newest("j")
+            newest = Events(desk.ledger).newest("j")
             while watch._after["j"] != newest:
                 await asyncio.sleep(0.05)
             lost = await told.events(1)

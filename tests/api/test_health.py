@@ -68,8 +68,8 @@ def test_a_family_that_has_work_needs_a_worker(api: Api) -> None:
     api.farm.ledger.beat("cpu", "w1", 1)
     wait_for(lambda: all_well(api))
     api.workers.going.clear()
-    api.farm.ledger._redis.sadd("farm:lanes", "tone")
-    api.farm.ledger._redis.lpush("tts.tone", "a message")
+    api.farm.ledger.redis.sadd("farm:lanes", "tone")
+    api.farm.ledger.redis.lpush("tts.tone", "a message")
     status, said = ask(api)
     assert (status, said.pop("worker:tone")[:14]) == (503, "no live worker")
     assert set(said.values()) == {""}

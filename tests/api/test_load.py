@@ -19,7 +19,7 @@ import pytest
 
 from farm import keys
 from farm.jobs import State
-from farm.ledger import Ledger
+from farm.ledger import Events, Ledger
 from tests.api import streams
 from tests.api.streams import Heard
 from tests.homes import VOICE, Home, home, kill, until
@@ -183,8 +183,8 @@ def test_a_stream_goes_on_where_a_killed_api_broke_it_off(farm: Home) -> None:
     broker = json.loads((farm.home / "connection.json").read_text())["broker_url"]
     (id_,) = [path.name for path in (farm.home / "store" / "jobs").glob("*told*")]
     ledger = Ledger(broker)
-    told = [id_ for id_, *_ in ledger.events(id_, found[0].id)]
-    ledger._redis.close()
+    told = [id_ for id_, *_ in Events(ledger).of(id_, found[0].id)]
+    ledger.redis.close()
     assert [each.id for each in found[1:]] == told
 
 

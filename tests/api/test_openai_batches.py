@@ -176,7 +176,7 @@ def test_a_batch_that_redis_has_forgotten_is_shown(api: Api) -> None:
     with client(api) as ann:
         file = uploaded(ann, [line("a")])
         batch = ann.batches.create(input_file_id=file, endpoint=SPEECH, completion_window="24h")
-        api.farm.ledger._redis.flushall()
+        api.farm.ledger.redis.flushall()
         counts = ann.batches.retrieve(batch.id).request_counts
         assert counts is not None
         assert counts.failed == 0

@@ -148,7 +148,7 @@ def test_a_stream_ends_with_its_server_and_goes_on_at_the_next(
         with stream as response:
             first = next(heard(response))
     assert (first.type, first.data) == ("state", {"state": "paused"})
-    ledger._redis.close()
+    ledger.redis.close()
 
 
 def _until_ended(response: httpx.Response, process: subprocess.Popen[str]) -> list[str]:

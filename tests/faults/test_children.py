@@ -14,6 +14,7 @@ import pytest
 
 from farm import standing
 from farm.audio import flac
+from farm.ledger import Events
 from tests.faults.misbehaving import ACTS, LEAK, SIGNALS
 from tests.tasks.real_worker import Worker, worker
 
@@ -141,7 +142,7 @@ def test_a_child_that_leaks_is_replaced_between_chunks_and_no_chunk_is_spoken_tw
         assert 2 < chunks * LEAK / bound <= asked(made)["leak"] <= chunks
         assert not made.farm.redis.exists("farm:attempts:j")
         assert "exited with" not in made.log.read_text()
-        waits = [kind for _, kind, _ in made.farm.farm.ledger.events("j") if kind == "waiting"]
+        waits = [kind for _, kind, _ in Events(made.farm.farm.ledger).of("j") if kind == "waiting"]
         assert waits == []
         assert made.end() == 0
 

@@ -140,7 +140,7 @@ def test_two_who_reconcile_at_once_send_nothing_twice_that_is_counted(
     farm: Running, other: Running, redis_url: str, expected: dict[str, str]
 ) -> None:
     for each in (farm, other):
-        each.farm.ledger._redis.close()
+        each.farm.ledger.redis.close()
         each.farm.ledger = Unlocked(redis_url)
     farm.submit(TEXT, **BOOK)
     farm.queue.clear()

@@ -13,6 +13,7 @@ from farm.audio import flac
 from farm.dispatch import BUG_TRIES
 from farm.errors import StoreUnavailable
 from farm.jobs import Output
+from farm.ledger import Events
 from farm.storage.atomic import TEMPORARY
 from farm.storage.local import LocalStore
 from tests.disks import Disk, small_disk
@@ -51,7 +52,7 @@ def waits(farm: Running) -> str:
     _, result = farm.step()
     reason = str(result["waiting"])
     assert "\n" not in reason
-    (told,) = [data for _, type_, data in farm.farm.ledger.events("j") if type_ == "waiting"]
+    (told,) = [data for _, type_, data in Events(farm.farm.ledger).of("j") if type_ == "waiting"]
     assert told["reason"] == reason
     return reason
 

@@ -15,6 +15,7 @@ from farm import keys
 from farm.cli.services import store_finding
 from farm.errors import Damaged, StoreUnavailable, Unavailable
 from farm.jobs import Output
+from farm.ledger import Events
 from farm.storage.s3 import S3Store
 from farm.submission import accept
 from tests.faults.proxy import Proxy, Rule, faulty
@@ -348,7 +349,7 @@ def test_a_store_that_refuses_everything_costs_only_time(
     _, result = farm.step()
     assert OUTAGES[act] in result["waiting"]
     assert farm.farm.ledger.job("j")["state"] not in ("failed", "completed")
-    waits = [data for _, type_, data in farm.farm.ledger.events("j") if type_ == "waiting"]
+    waits = [data for _, type_, data in Events(farm.farm.ledger).of("j") if type_ == "waiting"]
     assert OUTAGES[act] in waits[-1]["reason"]
     behind.set()
     assert farm.finish() == "completed"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from farm.ledger import Ledger
+from farm.ledger import Events, Ledger
 from farm.tasks.messages import VERSION
 from tests.faults import notes
 from tests.faults.campaign import perform, table
@@ -35,8 +35,8 @@ def given_back(farm: Rig) -> Counter[str]:
     """Count the units that were given back for their version, by stage."""
     ledger = Ledger(farm.redis.url)
     jobs = [farm.store.get(f"names/{OWNER}/{order.name}").decode() for order in WANTED]
-    told = [data for job in jobs for _, type_, data in ledger.events(job) if type_ == "waiting"]
-    ledger._redis.close()
+    told = [data for job in jobs for _, type_, data in Events(ledger).of(job) if type_ == "waiting"]
+    ledger.redis.close()
     return Counter(data["unit"].split("/")[1] for data in told if data["reason"] == REASON)
 
 

@@ -109,7 +109,7 @@ def test_a_clock_that_jumps_by_hours_costs_no_job(
             put(offset, hours)
             ledger = Ledger(json.loads((farm.home / "connection.json").read_text())["broker_url"])
             until(lambda ledger=ledger, hours=hours: ahead(ledger) == hours)  # type: ignore[misc]
-            ledger._redis.close()
+            ledger.redis.close()
         done = ended(command, 400)
         assert done.returncode == 0, done.stderr
         print(f"jumps {jumps}: {time.monotonic() - begin:.0f} s in all")

@@ -115,7 +115,7 @@ class Desk:
 
     def close(self) -> None:
         self.redis.close()
-        self.ledger._redis.close()
+        self.ledger.redis.close()
 
 
 def unit(ref: Ref, stage: str, what: str = "0") -> Ref:

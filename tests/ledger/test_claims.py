@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from farm.jobs import State
-from farm.ledger import parse
+from farm.ledger import Events, parse
 from tests.ledger.desk import Desk, result, share, unit
 
 
@@ -149,7 +149,7 @@ def test_giving_back_is_no_death_and_is_tried_ever_later_up_to_a_cap(desk: Desk)
         assert desk.ledger.overdue([]) == [ref]
         assert desk.ledger.claim(ref, "w1").suspects == {}
     assert waits == [1, 2, 4, 8, 10, 10]
-    last = [event for event in desk.ledger.events("j") if event[1] == "waiting"][-1]
+    last = [event for event in Events(desk.ledger).of("j") if event[1] == "waiting"][-1]
     assert last[2] == {"reason": "store away", "tries": 6, "unit": str(ref)}
 
 

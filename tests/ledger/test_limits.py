@@ -50,7 +50,7 @@ def at_once(url: str, calls: int, call: str, *arguments: object) -> list[Verdict
         limits = Limits(ledger)
         for n in range(calls):
             found.append(getattr(limits, call)("k", *(n if a is int else a for a in arguments)))
-        ledger._redis.close()
+        ledger.redis.close()
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:

@@ -100,7 +100,7 @@ def test_two_who_follow_at_once_get_each_unit_once(desk: Desk) -> None:
         ledger = Ledger(desk.url)
         for n in range(30):
             found.extend(ledger.follow(f"j{n}"))
-        ledger._redis.close()
+        ledger.redis.close()
 
     threads = [threading.Thread(target=follow) for _ in range(2)]
     for thread in threads:
@@ -118,7 +118,7 @@ def test_two_who_top_up_at_once_do_not_exceed_the_window(desk: Desk) -> None:
         ledger = Ledger(desk.url)
         for window in range(1, 61):
             found.extend(ref for ref, _ in ledger.take("piper", window))
-        ledger._redis.close()
+        ledger.redis.close()
 
     threads = [threading.Thread(target=take) for _ in range(3)]
     for thread in threads:
@@ -214,4 +214,4 @@ def test_two_farms_of_other_prefixes_do_not_meet(desk: Desk) -> None:
     assert other.take("piper", 9) == []
     assert other.lock("b", 30)
     assert desk.ledger.lock("a", 30)
-    other._redis.close()
+    other.redis.close()

@@ -11,13 +11,13 @@ import redis
 
 from farm.errors import LedgerUnavailable
 from farm.jobs import State
-from farm.ledger import Ledger, parse
+from farm.ledger import Events, Ledger, parse
 from tests.ledger.desk import Desk, result, share, unit
 
 STEPS: dict[str, Callable[[Ledger], Any]] = {
     "job": lambda ledger: ledger.job("j"),
     "take": lambda ledger: ledger.take("piper", 1),
-    "events": lambda ledger: ledger.events("j", wait_ms=1),
+    "events": lambda ledger: Events(ledger).of("j", wait_ms=1),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from farm.jobs import State
-from farm.ledger import parse
+from farm.ledger import Events, parse
 from tests.ledger.desk import Desk, result, share
 
 CHUNK = parse("piper/chunk/j/1/0.0")
@@ -29,8 +29,8 @@ UNKNOWN: dict[str, Callable[[Desk], Any]] = {
     "pause": lambda d: d.ledger.pause("j"),
     "resume": lambda d: d.ledger.resume("j"),
     "remove": lambda d: d.ledger.remove("j"),
-    "events": lambda d: d.ledger.events("j"),
-    "remembers": lambda d: d.ledger.remembers("j", "1-1"),
+    "events": lambda d: Events(d.ledger).of("j"),
+    "remembers": lambda d: Events(d.ledger).remembers("j", "1-1"),
     "failures": lambda d: d.ledger.failures("j"),
     "runs": lambda d: d.ledger.runs("j"),
 }

@@ -14,7 +14,7 @@ import pytest
 
 from farm import dispatch
 from farm.errors import InvalidInput
-from farm.ledger import Ref, Roster
+from farm.ledger import Events, Ref, Roster
 from farm.tasks import messages
 from farm.tasks.messages import VERSION
 from tests.running import running
@@ -63,7 +63,9 @@ def test_a_unit_that_is_put_off_comes_back_to_whoever_can_do_it(
             dispatch.postpone(farm.farm, ref, "too new")
             due = farm.redis.zscore("farm:leases", str(ref)) / 1000
             assert due > before + 0.9 * 2 ** (tries - 1)
-            waiting = [data for _, kind, data in farm.farm.ledger.events("j") if kind == "waiting"]
+            waiting = [
+                data for _, kind, data in Events(farm.farm.ledger).of("j") if kind == "waiting"
+            ]
             assert waiting[-1] == {"reason": "too new", "tries": tries, "unit": str(ref)}
             farm.hurry()
             farm.control.tick()
@@ -172,7 +174,7 @@ def test_a_newer_message_waits_for_a_newer_worker_and_nothing_is_lost(
         record = made.record(lambda record: record["segments"] == record["segments_total"] == 2)
         assert len(newer) == 2
         assert record["failed"] == 0
-        events = made.farm.farm.ledger.events("j")
+        events = Events(made.farm.farm.ledger).of("j")
         reasons = {data["reason"] for _, kind, data in events if kind == "waiting"}
         assert reasons == {
             f"the message has version {VERSION + 1}, and this worker knows {VERSION}"

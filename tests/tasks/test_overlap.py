@@ -13,7 +13,7 @@ import pytest
 
 from farm.errors import DeviceLost, StoreUnavailable
 from farm.farm import Farm
-from farm.ledger import Ledger
+from farm.ledger import Events, Ledger
 from farm.storage.local import LocalStore
 from farm.tasks.overlap import LOST, Hands
 from tests.running import running
@@ -73,7 +73,7 @@ def test_a_chunk_that_cannot_be_stored_is_done_again(redis_url: str, tmp_path: P
         ref = farm.until("chunk")
         farm.queue.clear()
         Hands(farm.farm).perform(str(ref))
-        until(lambda: any(type_ == "waiting" for _, type_, _ in farm.farm.ledger.events("j")))
+        until(lambda: any(type_ == "waiting" for _, type_, _ in Events(farm.farm.ledger).of("j")))
         store.broken = False
         assert farm.finish() == "completed"
         assert farm.count("failed") == 0
@@ -138,4 +138,4 @@ def test_what_goes_wrong_behind_a_childs_back_is_logged(
         broken.ledger = Lost(redis_url)
         assert Hands(broken).perform(str(ref))["segments"] == 1
         until(lambda: "could not be finished: Redis is gone" in caplog.text)
-        broken.ledger._redis.close()
+        broken.ledger.redis.close()

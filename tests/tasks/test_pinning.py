@@ -142,7 +142,7 @@ def test_celerys_own_command_runs_the_same_worker(redis_url: str, tmp_path: Path
     with celery(redis_url, tmp_path) as process:
         until(lambda: ledger.slots("onnx") == 1)
         assert len(psutil.Process(process.pid).children()) == 1
-    ledger._redis.close()
+    ledger.redis.close()
 
 
 def test_more_children_than_slots_are_refused(redis_url: str, tmp_path: Path) -> None:
