@@ -113,7 +113,7 @@ class Options(Body):
     pauses: dict[End, Annotated[int, Field(ge=0, le=LONGEST_PAUSE_MS)]] = {}
     """Milliseconds of silence after such an end."""
     front_matter: bool = False
-    """Speak the navigation, cover, title and copyright pages of an EPUB, too."""
+    """Speak an EPUB's navigation, cover, title and copyright pages, too; nothing else has them."""
     deadline_s: Annotated[int, Field(ge=0, le=LONGEST_S)] = 0
     """Not finished in so many seconds, it expires; 0: it has all the time."""
     ttl_s: Annotated[int, Field(ge=0, le=LONGEST_S)] = 0

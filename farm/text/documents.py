@@ -18,6 +18,7 @@ LARGEST = 32 * 2**20
 _MARKDOWN = (".md", ".markdown", ".mdown")
 #: Bytes by which SSML in a file of another name is known.
 _HEAD = 4096
+_ZIP = b"PK\x03\x04"
 #: First bytes of files that people take for books, and what to do with those.
 _FOREIGN = {
     b"%PDF": "a PDF; convert it to EPUB or text first",
@@ -41,7 +42,8 @@ def read(
 
     Raises:
         NotFound: there is no such file.
-        InvalidInput: the file is not EPUB, Markdown, SSML or text, is encrypted, broken or empty.
+        InvalidInput: the file is not EPUB, Markdown, SSML or text, is encrypted, broken or empty,
+            or has no `front_matter`, as it is no EPUB.
         UnknownVoice: it is SSML, and names a voice that the setting lacks.
     """
     try:
@@ -55,6 +57,13 @@ def read(
         document = _read_ssml(path, name, setting)
     else:
         document = _read(path, name, head, front_matter)
+    if front_matter and not head.startswith(_ZIP):
+        raise InvalidInput(
+            f"{name!r} is no EPUB: only an EPUB has a cover, title and contents pages that can be "
+            "spoken; leave front matter out",
+            field="front_matter",
+            value=True,
+        )
     if next(iter(document.sections), None) is None:
         raise InvalidInput(f"{name!r} is empty: it has no text to speak")
     return document
@@ -79,7 +88,7 @@ def _read_ssml(path: Path, name: str, setting: ssml.Setting | None) -> Document:
 
 def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:
     suffix = PurePath(name).suffix.lower()
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith(_ZIP):
         return read_epub(path, name, front_matter=front_matter)
     if suffix == ".epub":
         what = "empty" if not head else "not an EPUB: the file is not a ZIP archive"

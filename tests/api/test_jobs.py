@@ -329,6 +329,7 @@ def test_a_job_past_its_deadline_expires(api: Api) -> None:
             "not of a speech",
         ),
         ({"kind": "speech", "text": "Hi.", "front_matter": True}, 400, "no front matter"),
+        ({"kind": "book", "text": "Hi.", "front_matter": True}, 400, '"field": "front_matter"'),
         ({"kind": "speech", "text": "\udc00"}, 400, "text"),
         ({"kind": "batch", "lines": [{"id": "a/b", "text": "Hi."}]}, 400, "a/b"),
         ({"kind": "batch", "lines": []}, 400, "no lines"),

@@ -165,6 +165,7 @@ def test_a_bad_option_is_named_with_the_choices(
         (("-o", "x.m4b", "--format", "mp3"), "'mp3'"),
         (("-o", "x.epub", "--format", "m4b"), "'m4b'"),
         (("-o", "x.mp3"), "'x.mp3'"),
+        (("-o", "x.m4b", "--front-matter"), "'book.txt' is no EPUB"),
     ],
 )
 def test_a_bad_option_of_a_book_is_named(options: Words, named: str, failing: Failing) -> None:

@@ -204,6 +204,16 @@ def test_front_matter_of_markdown_names_the_book_and_is_not_spoken(tmp_path: Pat
     assert outline(document) == [("", 1, ["It rained."])]
 
 
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.ssml"])
+def test_front_pages_are_asked_for_of_an_epub_only(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("<speak>It rained.</speak>")
+    assert list(read(path, name).sections)
+    with pytest.raises(InvalidInput, match=f"'{name}' is no EPUB") as refused:
+        read(path, name, front_matter=True)
+    assert (refused.value.field, refused.value.value) == ("front_matter", True)
+
+
 @pytest.mark.parametrize("matter", ["- a\n- b", "a: [", "5"])
 def test_front_matter_that_says_nothing_is_left_out(tmp_path: Path, matter: str) -> None:
     document = write(tmp_path, f"---\n{matter}\n---\n\nIt rained.\n", "mill.md")

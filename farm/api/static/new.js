@@ -66,7 +66,7 @@ function wanted() {
     title: $("title").value.trim(),
     speed: Number($("speed").value),
     priority: $("priority").value,
-    front_matter: $("front-matter").checked && !isBatch(),
+    front_matter: $("front-matter").checked,
     output: {
       format: chosen[0] ?? "mp3",
       also: chosen.slice(1),
