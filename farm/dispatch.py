@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from farm.errors import Damaged, DeviceLost, FarmError, JobError, Unavailable
+from farm.errors import Damaged, DeviceLost, FarmError, JobError, TooNew, Unavailable
 from farm.farm import HARD_LIMIT_S, Farm
 from farm.ledger import Ledger, Ref, parse
 from farm.lifecycle import fail, mend, restart
@@ -56,6 +56,8 @@ def perform(
 ) -> dict[str, Any]:
     """Do one unit of work, if it is still to be done. Returns a few numbers for people.
 
+    With `too_new` among them the unit was given back, for a process of a newer version.
+
     `spoken` is called with such numbers as soon as a chunk needs its device no more.
 
     Raises:
@@ -79,6 +81,9 @@ def perform(
                 return {"restarted": str(error)}
             _give_back(farm, ref, holder, error)
             return {"waiting": str(error)}
+        except TooNew as error:
+            _give_back(farm, ref, holder, error)
+            return {"too_new": str(error)}
         except JobError as error:
             fail(farm, ref.job, ref.revision, str(error))
             return {"failed": str(error)}
@@ -92,12 +97,15 @@ def perform(
 
 
 def postpone(farm: Farm, ref: Ref, reason: str) -> dict[str, Any]:
-    """Give a unit back undone: after a pause it is sent again, to whoever can do it."""
+    """Give a unit back undone: after a pause it is sent again, to whoever can do it.
+
+    Returns what `perform` does of a unit that is `too_new`.
+    """
     holder = uuid.uuid4().hex
     claim = farm.ledger.claim(ref, holder)
     if claim.verdict == "go":
         farm.ledger.release(ref, holder, reason)
-    return {"waiting": reason}
+    return {"too_new": reason}
 
 
 def _go_on(farm: Farm, ref: Ref, following: list[Ref]) -> None:

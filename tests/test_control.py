@@ -82,7 +82,7 @@ def test_a_job_of_a_newer_farm_is_left_to_it_and_holds_up_no_other(farm: Running
     with quiet():
         (read, _), *_ = farm.queue
         result = farm.step()[1]
-        assert result == {"waiting": "written with schema 2 by a newer farm; this one knows 1"}
+        assert result == {"too_new": "written with schema 2 by a newer farm; this one knows 1"}
         farm.redis.flushall()
         farm.submit(TEXT)
         assert farm.finish() == "completed"

@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a child may take to load its voices before it counts as hanging.
 WARM_UP_S = 600.0
-#: Seconds that a child takes no message after one of a newer version. The unit is sent again before
-#: that, to a newer worker: a child that did not rest took the same unit again and again.
+#: Seconds that a child takes no message after one of a newer version, or whose job is of a newer
+#: schema. The unit is sent again before that, to a newer worker: a child that did not rest took the
+#: same unit again and again.
 REST_S = 5.0
 #: Voices that a child on a GPU loads before it takes work.
 WARM_ON_GPU = 1
@@ -166,11 +167,13 @@ class Child:
         if self._hands is None:
             self._hands = Hands(self._create_farm())
         if asked.too_new:
-            given_back = self._hands.postpone(asked.ref, asked.too_new)
+            done = self._hands.postpone(asked.ref, asked.too_new)
+        else:
+            with self._signs.doing(asked.job, asked.what):
+                done = legible(self._hands.perform(str(asked.ref)))
+        if "too_new" in done:
             time.sleep(REST_S)
-            return given_back
-        with self._signs.doing(asked.job, asked.what):
-            return legible(self._hands.perform(str(asked.ref)))
+        return done
 
 
 def legible(numbers: Mapping[str, Any]) -> dict[str, Any]:

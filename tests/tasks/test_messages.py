@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from farm import dispatch
+from farm import dispatch, keys
 from farm.errors import InvalidInput
 from farm.ledger import Events, Ref, Roster
 from farm.tasks import messages
@@ -180,3 +180,33 @@ def test_a_newer_message_waits_for_a_newer_worker_and_nothing_is_lost(
             f"the message has version {VERSION + 1}, and this worker knows {VERSION}"
         }
         assert Roster(made.farm.farm.ledger).refused() == []
+
+
+def test_a_child_rests_after_work_of_a_newer_schema_and_nothing_is_lost(
+    redis_url: str, tmp_path: Path
+) -> None:
+    with worker(redis_url, tmp_path, FARM_DEVICES="cuda:0") as made:
+        held: list[tuple[Ref, str]] = []
+
+        def send(ref: Ref, label: str) -> None:
+            held.append((ref, label)) if ref.stage == "chunk" else made.send(ref, label)
+
+        def given_back() -> list[str]:
+            events = Events(made.farm.farm.ledger).of("j")
+            return [data["reason"] for _, kind, data in events if kind == "waiting"]
+
+        store, key = made.farm.farm.store, keys.spec("j")
+        made.farm.farm.send = send
+        made.submit(" ".join(f"This is sentence {n}." for n in range(40)))
+        stored = store.get(key)
+        store.put(key, json.dumps({**json.loads(stored), "schema": 2}).encode())
+        assert len(held) > 1
+        for ref, label in held:
+            made.send(ref, label)
+        until(given_back)
+        time.sleep(2)
+        assert given_back() == ["written with schema 2 by a newer farm; this one knows 1"]
+        store.put(key, stored)
+        made.farm.farm.send = made.send
+        record = made.record(lambda record: record["chunks_done"] == record["chunks_total"])
+        assert (record["segments"], record["failed"]) == (40, 0)
