@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from farm import contents, planning, reading, revising
 from farm.errors import NotFound, blaming
@@ -21,20 +21,23 @@ def edit(farm: Farm, spec: Spec, edits: Sequence[Edit]) -> int:
     lexicons = reading.lexicons(farm.store, spec)
     for number, each in enumerate(edits):
         with blaming(f"edits.{number}"):
-            segment = _segment(farm, spec.id, each.item, each.start)
+            rows = contents.segments(farm, spec.id, each.item)
+            segment = _segment(rows, each.item, each.start)
             planning.check_edit(each, segment["language"], lexicons)
     return revising.retry(farm, spec.id, edits)
 
 
 def retake(farm: Farm, spec: Spec, item: int, start: int) -> int:
     """Have one segment read once more, another way; return the new revision. Raises as `edit`."""
-    take = _segment(farm, spec.id, item, start)["take"]
+    with blaming("index", item):
+        rows = contents.segments(farm, spec.id, item)
+    with blaming("start", start):
+        take = _segment(rows, item, start)["take"]
     return revising.retry(farm, spec.id, [Edit(item, start, take=take + 1)])
 
 
-def _segment(farm: Farm, job: str, item: int, start: int) -> contents.Record:
-    found = contents.segments(farm, job, item)
-    segment = next((each for each in found if each["start"] == start), None)
+def _segment(rows: Iterable[contents.Record], item: int, start: int) -> contents.Record:
+    segment = next((each for each in rows if each["start"] == start), None)
     if segment is None:
         raise NotFound(f"item {item} has no segment that begins at {start}")
     return segment

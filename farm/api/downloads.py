@@ -64,5 +64,5 @@ def download(
     if time.time() > until:
         raise Problem(403, "expired", "this address is too old: ask the job for a new one")
     if not store.exists(key):
-        raise Problem(404, "not-found", f"{name} is not there any more")
+        raise Problem(404, "not-found", f"{name} is not there any more", field="key")
     return FileResponse(store.root / key, headers=attachment(name), media_type=mime(name))

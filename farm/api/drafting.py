@@ -16,9 +16,6 @@ from farm.submission import Draft, digest
 from farm.survey import Survey, survey, survey_speech
 from farm.text import Lexicons, lexicon
 
-#: Speeds that a voice is asked for.
-SLOWEST, FASTEST = 0.25, 4.0
-
 
 @dataclass(frozen=True)
 class Wish:
@@ -116,12 +113,10 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     """Read an input through, pin the voices that it may use, and count its characters.
 
     Raises:
-        InvalidInput: the input cannot be read, or an address, a speed or a format is none that
-            the farm takes.
+        InvalidInput: the input cannot be read, or an address or a format is none that the farm
+            takes.
         UnknownVoice: this owner has no such voice.
     """
-    if not SLOWEST <= wish.prosody.speed <= FASTEST:
-        raise InvalidInput(f"speed {wish.prosody.speed!r} is outside {SLOWEST} to {FASTEST}")
     if wish.output.readalong and wish.kind != "book":
         said = f"a read-along EPUB is made of a book, not of a {wish.kind}"
         raise InvalidInput(said, field="output", value="readalong")

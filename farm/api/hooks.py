@@ -59,5 +59,5 @@ def _shown(delivery: webhooks.Delivery) -> Delivery:
 @router.post("/{id}/replay", status_code=202)
 def replay(id: Id, held: Held, caller: Submitter) -> Delivery:
     """Make a delivery again, from the first attempt on."""
-    with blaming("id"):
+    with blaming("id", id):
         return _shown(webhooks.replay(held.farm.store, held.farm.id, caller.owner, id))

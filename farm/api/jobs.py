@@ -174,7 +174,8 @@ def segments(
 ) -> records.Segments:
     """List an item's segments: what is spoken, sentence by sentence."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    rows = contents.segments(held.farm, spec.id, index)
+    with blaming("index", index):
+        rows = contents.segments(held.farm, spec.id, index)
     exists = held.farm.store.exists
     return records.Segments(
         data=[records.Segment(**_public(row), spoken=exists(row["key"])) for row in rows]

@@ -16,7 +16,7 @@ from farm.api.callers import Held, Reader
 from farm.api.service import Service
 from farm.assembly import read_marks
 from farm.contents import Record
-from farm.errors import NotFound
+from farm.errors import NotFound, blaming
 
 router = APIRouter(prefix="/v1/jobs/{name}/items/{index}", tags=["jobs"])
 
@@ -59,7 +59,8 @@ def marks(name: Name, index: Index, held: Held, caller: Reader) -> Marks:
     spec = held.job(caller.owner, name, admin=caller.admin)
     file = _item(held, spec, index)["files"].get("marks")
     if file is None:
-        raise NotFound(f"item {index} of job {name!r} has no marks, or has none yet")
+        said = f"item {index} of job {name!r} has no marks, or has none yet"
+        raise NotFound(said, field="index", value=index)
     found = read_marks(held.farm.store.get(file["key"]))
     edits = revising.edits_of(held.farm, spec.id, held.revision(spec))
     words = {edit.start: edit.text for edit in edits if edit.item == index and edit.text}
@@ -85,14 +86,17 @@ def audio(
 ) -> Response:
     """Fetch one segment's audio, as soon as it is spoken: FLAC, without the pause after it."""
     spec = held.job(caller.owner, name, admin=caller.admin)
-    rows = contents.segments(held.farm, spec.id, index)
+    with blaming("index", index):
+        rows = contents.segments(held.farm, spec.id, index)
     key = next((row["key"] for row in rows if row["start"] == start), None)
     if key is None:
-        raise NotFound(f"item {index} has no segment that begins at {start}")
+        said = f"item {index} has no segment that begins at {start}"
+        raise NotFound(said, field="start", value=start)
     try:
         data = held.farm.store.get(key)
     except NotFound as error:
-        raise NotFound(f"the segment at {start} of item {index} is not spoken yet") from error
+        said = f"the segment at {start} of item {index} is not spoken yet"
+        raise NotFound(said, field="start", value=start) from error
     return Response(data, media_type="audio/flac", headers=_HEADERS)
 
 
@@ -100,7 +104,8 @@ def _item(held: Service, spec: jobs.Spec, index: int) -> Record:
     """Return an item that is read; what is known of its files."""
     rows = contents.items(held.farm, spec.id, index, 1)
     if not rows:
-        raise NotFound(f"there is no item {index}, or it is not read yet")
+        said = f"there is no item {index}, or it is not read yet"
+        raise NotFound(said, field="index", value=index)
     return rows[0]
 
 

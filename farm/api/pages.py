@@ -120,7 +120,7 @@ def flower(held: Service) -> str:
 def static(name: str, request: Request) -> Response:
     """Fetch a file of the page."""
     if name not in ASSETS:
-        raise Problem(404, "not-found", f"there is no {name!r} in the page")
+        raise Problem(404, "not-found", f"there is no {name!r} in the page", field="name")
     return _answer(request, ASSETS[name])
 
 

@@ -38,8 +38,10 @@ class Service:
         self.signer = Signer(settings.home)
         self.outgoing = Outgoing(tuple(settings.webhook_networks))
 
-    def job(self, owner: str, name: str, *, admin: bool = False) -> Spec:
+    def job(self, owner: str, name: str, *, admin: bool = False, field: str = "name") -> Spec:
         """Return a job by what its owner calls it; an admin may name another's `<owner>~<name>`.
+
+        `field` of the request has the name.
 
         Raises:
             NotFound: he has no such job; whether another has one is not told.
@@ -49,7 +51,7 @@ class Service:
             whose, called = (of, rest) if admin and tilde else (owner, name)
             spec = find(self.farm, check_id(whose, "owner"), called)
         except (NotFound, InvalidInput) as error:
-            raise NotFound(f"no job {name!r}") from error
+            raise NotFound(f"no job {name!r}", field=field, value=name) from error
         return spec
 
     def record(self, spec: Spec) -> Record:

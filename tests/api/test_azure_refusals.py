@@ -59,6 +59,7 @@ def test_a_request_that_cannot_be_honoured_is_refused_by_its_field(
         ("styleDegree", 1.5),
         ("backgroundAudio", {"src": "https://example.com/a.mp3"}),
         ("rate", "quick"),
+        ("rate", "500%"),
         ("pitch", "+20Hz"),
         ("volume", "noisy"),
         ("volume", 101),

@@ -117,7 +117,9 @@ def test_a_wrong_field_is_named_with_its_value_and_the_valid_ones(
         ("/v1/jobs?kind=poem", 400, "kind", "poem", ["speech", "batch", "book"]),
         ("/v1/jobs?path=x", 400, "path", NONE, NONE),
         ("/v1/webhooks/dead?cursor=x%20y", 400, "cursor", "x y", "'~'"),
-        ("/v1/jobs/none", 404, NONE, NONE, NONE),
+        ("/v1/jobs/none", 404, "name", "none", NONE),
+        ("/v1/jobs/none/items/0/files", 404, "name", "none", NONE),
+        ("/static/none.js", 404, "name", NONE, NONE),
         ("/v1/jobs/a%2Fb", 400, "name", "a/b", NAMES),
         ("/v1/nothing", 404, NONE, NONE, NONE),
     ],
@@ -237,6 +239,30 @@ def test_no_text_is_told_but_its_length(body: Any, length: int, ann: httpx.Clien
 def test_the_id_of_a_delivery_is_named(ann: httpx.Client) -> None:
     found = problem(ann.post("/v1/webhooks/dead/x%20y/replay"), 400)
     assert (found["field"], found["value"]) == ("id", "x y")
+    found = problem(ann.post("/v1/webhooks/dead/none/replay"), 404)
+    assert (found["field"], found["value"]) == ("id", "none")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "field", "value"),
+    [
+        ("GET", "items/7/segments", "index", 7),
+        ("GET", "items/7/files", "index", 7),
+        ("GET", "items/0/marks", "index", 0),
+        ("GET", "items/7/segments/0/audio", "index", 7),
+        ("GET", "items/0/segments/9/audio", "start", 9),
+        ("POST", "items/7/segments/0/retake", "index", 7),
+        ("POST", "items/0/segments/9/retake", "start", 9),
+    ],
+)
+def test_a_part_of_a_job_that_is_not_there_is_named(
+    method: str, path: str, field: str, value: int, api: Api
+) -> None:
+    cat = api.client("cat")
+    cat.put("/v1/jobs/parts", json=SPEECH).raise_for_status()
+    api.finish(cat, "parts")
+    found = problem(cat.request(method, f"/v1/jobs/parts/{path}"), 404)
+    assert (found["field"], found["value"]) == (field, value)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +274,11 @@ def test_the_id_of_a_delivery_is_named(ann: httpx.Client) -> None:
         ("POST", "/v1/batches", {**WORKED, "input_file_id": "file-0"}, "input_file_id"),
         ("POST", "/v1/batches", {**WORKED, "metadata": {"azure.x": "y"}}, "metadata.azure.x"),
         ("GET", "/v1/batches?after=none", NONE, "after"),
+        ("GET", "/v1/batches/none", NONE, "name"),
+        ("GET", "/v1/files/file-none", NONE, "id"),
+        ("GET", f"/v1/files/file-out.batch_{'0' * 24}/content", NONE, "id"),
+        ("DELETE", "/v1/files/file-none", NONE, "id"),
+        ("GET", AZURES, NONE, "id"),
         ("PUT", AZURES, {**SYNTHESIS, "synthesisConfig": {"voice": "nobody"}},
          "synthesisConfig.voice"),
         ("PUT", AZURES, {**SYNTHESIS, "synthesisConfig": {"voice": "tone", "volume": []}},

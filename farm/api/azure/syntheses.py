@@ -86,9 +86,9 @@ def _shown(held: Service, request: Request, record: Record) -> records.Synthesis
 
 
 def _spec(held: Service, caller: Caller, id: str) -> Spec:
-    spec = held.job(caller.owner, id)
+    spec = held.job(caller.owner, id, field="id")
     if records.definition(spec.labels) is None:
-        raise NotFound(f"no batch synthesis {id!r}")
+        raise NotFound(f"no batch synthesis {id!r}", field="id", value=id)
     return spec
 
 

@@ -157,10 +157,10 @@ def show(name: BatchId, held: Held, caller: Reader) -> Batch:
     return _batch(held, spec)
 
 
-def _spec(held: Service, owner: str, name: str) -> Spec:
-    spec = held.job(owner, name)
+def _spec(held: Service, owner: str, name: str, field: str = "name") -> Spec:
+    spec = held.job(owner, name, field=field)
     if results.LABEL not in spec.labels:
-        raise NotFound(f"no batch {name!r}")
+        raise NotFound(f"no batch {name!r}", field=field, value=name)
     return spec
 
 
@@ -189,8 +189,7 @@ def _is_batch(row: contents.Record) -> bool:
 
 
 def _cursor(held: Service, owner: str, name: str) -> str:
-    with blaming("after", name):
-        spec = _spec(held, owner, name)
+    spec = _spec(held, owner, name, "after")
     return contents.cursor(owner, spec.created, spec.id)
 
 

@@ -16,12 +16,12 @@ from fastapi import APIRouter, File, Form, Path, Query, UploadFile
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
-from farm.api.callers import Held, Reader, Submitter
+from farm.api.callers import Caller, Held, Reader, Submitter
 from farm.api.downloads import attachment, mime
 from farm.api.openai import results
 from farm.api.service import Service
 from farm.api.uploads import on_disk
-from farm.errors import NotFound
+from farm.errors import NotFound, blaming
 
 router = APIRouter(prefix="/v1/files", tags=["OpenAI"])
 
@@ -135,7 +135,7 @@ def show(id: FileId, held: Held, caller: Reader) -> FileObject:
             filename=made.name,
             purpose="batch_output",
         )
-    return known(held, caller.owner, id)
+    return _own(held, caller, id)
 
 
 def known(held: Service, owner: str, id: str) -> FileObject:
@@ -149,13 +149,18 @@ def known(held: Service, owner: str, id: str) -> FileObject:
     return FileObject.model_validate_json(data)
 
 
+def _own(held: Service, caller: Caller, id: str) -> FileObject:
+    with blaming("id", id):
+        return known(held, caller.owner, id)
+
+
 @router.get("/{id}/content", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def content(id: FileId, held: Held, caller: Reader) -> StreamingResponse:
     """Fetch a file."""
     made = results.find(held, caller, id)
     if made is not None:
         return StreamingResponse(made.blocks(), 200, attachment(made.name), mime(made.name))
-    file = known(held, caller.owner, id)
+    file = _own(held, caller, id)
     blocks = _blocks(held, data_key(caller.owner, id))
     return StreamingResponse(blocks, 200, attachment(file.filename), mime(file.filename))
 
@@ -169,7 +174,7 @@ def _blocks(held: Service, key: str) -> Iterator[bytes]:
 @router.delete("/{id}")
 def delete(id: FileId, held: Held, caller: Submitter) -> Deleted:
     """Delete an upload; what was made of it stays."""
-    known(held, caller.owner, id)
+    _own(held, caller, id)
     held.farm.store.delete(data_key(caller.owner, id))
     held.farm.store.delete(known_key(caller.owner, id))
     return Deleted(id=id)

@@ -65,7 +65,10 @@ def find(held: Service, caller: Caller, id: str) -> Made | None:
     if not match:
         return None
     kind, name, line = match.groups()
-    spec = held.job(caller.owner, name)
+    try:
+        spec = held.job(caller.owner, name)
+    except NotFound as error:
+        raise _missing(id) from error
     if kind == "audio":
         return _audio(held, spec, int(line or 0), id)
     _check_ended(held, spec, id)
@@ -79,9 +82,13 @@ def find(held: Service, caller: Caller, id: str) -> Made | None:
     return Made(file, created, blocks)
 
 
+def _missing(id: str) -> NotFound:
+    return NotFound(f"no file {id!r}", field="id", value=id)
+
+
 def _check_ended(held: Service, spec: Spec, id: str) -> None:
     if not held.farm.store.exists(keys.manifest(spec.id, held.revision(spec))):
-        raise NotFound(f"no file {id!r}")
+        raise _missing(id)
 
 
 def _audio(held: Service, spec: Spec, index: int, id: str) -> Made:
@@ -89,7 +96,7 @@ def _audio(held: Service, spec: Spec, index: int, id: str) -> Made:
     row = next(contents.rows(held.farm, spec.id, index, 1), None)
     file = _sound(row) if row else None
     if file is None:
-        raise NotFound(f"no file {id!r}")
+        raise _missing(id)
     key = file["key"]
 
     def blocks() -> Iterator[bytes]:
