@@ -44,7 +44,7 @@ SERVICES = [
 
 #: What each command leaves in its folder.
 MADE = {
-    "farm say 'Siobhan Nguyen wrote to St. John Rivers.' --lexicon names.pls -o names.wav": [
+    "farm say 'Siobhan wrote to Ms. Nguyen.' --lexicon configs/lexicons/names.pls -o names.wav": [
         "names.wav"
     ],
     "farm say 'Dr. Lee owes me $12.50 since 3 May 1897.' -o hello.wav": ["hello.wav"],
@@ -83,7 +83,7 @@ def reader(tmp_path: Path) -> Iterator[Home]:
         made.environment["PATH"] = os.pathsep.join([bin_, os.environ["PATH"]])
         (tmp_path / "lines.jsonl").write_text(blocks("json")[0], encoding="utf-8")
         write_book(tmp_path / "my-book.epub")
-        shutil.copy(ROOT / "configs/lexicons/names.pls", tmp_path)
+        shutil.copytree(ROOT / "configs/lexicons", tmp_path / "configs/lexicons")
         write_voice(tmp_path / "en_US-someone-medium.onnx")
         yield made
 
