@@ -174,7 +174,7 @@ def main() -> None:
     speak([setup.first])
     seconds, budget = time.perf_counter() - begin, 1
     if own and setup.budget > 1:
-        budget = calibration.choose(calibration.measure(own, segment(setup.first)))
+        budget = calibration.choose(calibration.measure(own, segment(setup.first))).budget
     _answer(out, seconds=seconds, budget=budget)
     for line in sys.stdin:
         _answer(out, **_measured(speak, json.loads(line)))

@@ -63,7 +63,7 @@ def _print_loads(model: Path, cache: Path) -> None:
 
 def _print_frames(model: Path, cache: Path) -> None:
     session = open_session(model.read_bytes(), "voice", "cpu", {})
-    split, masked = _open(model, cache), Split(model, "voice", "cpu", {}, cache, batch=True)
+    split, masked = _open(model, cache), Split(model, "voice", "cpu", {"batched": 1}, cache)
     for count in COUNTS:
         each = _utterance(count)
         rounds = [

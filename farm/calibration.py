@@ -1,7 +1,8 @@
 """How much a forward pass should hold: measured once per voice, kind of device and versions.
 
-A batch of one segment is doubled until the throughput stops growing or the memory ends. The
-result, in padded characters (`farm.batching.cut`), is kept in this host's cache.
+A batch is doubled until the throughput stops growing or the memory ends; where an engine has two
+ways of decoding a batch, once with each. The result, in padded characters (`farm.batching.cut`),
+and the faster way are kept in this host's cache.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import farm
 from farm.audio import Audio
+from farm.engines import Engine
 from farm.errors import EngineError, OutOfMemory
 from farm.jobs import Segment, Voice
 from farm.processes import locked
@@ -27,12 +29,19 @@ log = logging.getLogger(__name__)
 
 Speak = Callable[[Sequence[Segment]], list[Audio]]
 
-#: A batch twice as large must be so many times as fast, or it only costs memory.
+#: A batch twice as large must be so many times as fast, or it only costs memory; so must the other
+#: way of decoding, or it is chance.
 GAIN = 1.05
 #: Segments in the largest batch that is tried.
 LARGEST = 64
 #: Characters of the shortest segment that is measured: a word says nothing about a sentence.
 SHORTEST = 60
+#: Part of its text by which a measured batch's shortest segment is shorter than its longest. A
+#: chunk's segments are sorted, so a batch's are of similar lengths; copies would have no padding.
+SPREAD = 0.25
+#: Characters that all segments of the timed batch lack beside those that warm up: while it works, a
+#: device meets ever new lengths.
+FEWER = 4
 #: Packages whose version may change what a batch costs.
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "torch", "coqui-tts", "piper-tts")
 
@@ -46,12 +55,59 @@ class Pass:
     """Padded."""
     throughput: float
     """Seconds of audio per second of compute."""
+    fixed_windows: bool | None = None
+    """As `Decoding.fixed` was; None: the engine had no choice."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a voice is spoken on one kind of device."""
+
+    budget: int = 1
+    """Padded characters a forward pass may hold; 1: one segment a pass."""
+    fixed_windows: bool | None = None
+    """What `Decoding.fixed` is to be; None: as it is."""
+
+    def apply(self, engine: Engine) -> None:
+        """Have an engine that has the choice decode as was chosen."""
+        if engine.decoding is not None:
+            engine.decoding.fixed = bool(self.fixed_windows)
+
+
+def unequal(segment: Segment, count: int, fewer: int = 0) -> list[Segment]:
+    """Return `count` beginnings of a segment, from all of it but `fewer` characters downwards."""
+    whole = len(segment.text) - fewer
+    lengths = [whole - round(SPREAD * whole * number / count) for number in range(count)]
+    return [replace(segment, text=segment.text[:length], phones=()) for length in lengths]
+
+
+def compare(
+    engine: Engine, segment: Segment, clock: Callable[[], float] = time.perf_counter
+) -> list[Pass]:
+    """Measure every way in which an engine can decode a batch; raises as `measure` does.
+
+    The engine is left as it was.
+    """
+    if engine.decoding is None:
+        return measure(engine.speak, segment, clock)
+    found, passes = engine.decoding.fixed, []
+    try:
+        for fixed in (False, True):
+            engine.decoding.fixed = fixed
+            rows = measure(engine.speak, segment, clock)
+            passes += [replace(each, fixed_windows=fixed) for each in rows]
+    except OutOfMemory:
+        if not passes:  # else the other way takes less
+            raise
+    finally:
+        engine.decoding.fixed = found
+    return passes
 
 
 def measure(
     speak: Speak, segment: Segment, clock: Callable[[], float] = time.perf_counter
 ) -> list[Pass]:
-    """Speak a segment in batches of 1, 2, 4, ... copies, and stop as this module's page says.
+    """Speak a segment's beginnings, 1, 2, 4, ... at once; stop as this module's page says.
 
     Raises:
         OutOfMemory: a single segment does not fit.
@@ -60,11 +116,11 @@ def measure(
     passes: list[Pass] = []
     size = 1
     while size <= LARGEST:
-        batch = [segment] * size
         try:
-            speak(batch)  # a size met for the first time is slower: buffers, choice of algorithms
+            # A size met for the first time is slower: buffers, choice of algorithms.
+            speak(unequal(segment, size))
             begin = clock()
-            seconds = sum(audio.seconds for audio in speak(batch))
+            seconds = sum(audio.seconds for audio in speak(unequal(segment, size, FEWER)))
         except OutOfMemory:
             if not passes:
                 raise
@@ -77,57 +133,58 @@ def measure(
     return passes
 
 
-def choose(passes: Sequence[Pass]) -> int:
-    """Return the budget of the fastest batch; 1, one segment at a time, where that is fastest."""
+def choose(passes: Sequence[Pass]) -> Setting:
+    """Return how the fastest batch was spoken; one segment at a time, where that is fastest."""
     best = passes[0]
     for each in passes[1:]:
         if each.throughput >= GAIN * best.throughput:
             best = each
-    return best.characters if best.segments > 1 else 1
+    return Setting(best.characters if best.segments > 1 else 1, best.fixed_windows)
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """The budgets of this host's voices on one kind of device."""
+    """The settings of this host's voices on one kind of device."""
 
     folder: Path
     card: str
 
-    def known(self, voice: Voice) -> int | None:
+    def known(self, voice: Voice) -> Setting | None:
         """Return what was measured for a voice; None where nothing was."""
         try:
-            return int(json.loads(self._path(voice).read_text())["budget"])
+            found = json.loads(self._path(voice).read_text())
+            return Setting(int(found["budget"]), found["fixed_windows"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def find(self, voice: Voice, speak: Speak, segment: Segment) -> int:
-        """Return a voice's budget, measured now with copies of a segment.
+    def find(self, voice: Voice, engine: Engine, segment: Segment) -> Setting:
+        """Return a voice's setting, measured now with beginnings of a segment.
 
-        1 for the time being where that is short or cannot be spoken, or while another process
-        measures.
+        One segment a pass for the time being where that is short or cannot be spoken, or while
+        another process measures.
         """
         if len(segment.text) < SHORTEST:
-            return 1
+            return Setting()
         with locked(self._path(voice).with_suffix(".lock"), fcntl.LOCK_EX) as lock:
             if lock is None:
-                return 1
-            known = self.known(voice)
-            return known if known is not None else self._measured(voice, speak, segment)
+                return Setting()
+            return self.known(voice) or self._measured(voice, engine, segment)
 
-    def _measured(self, voice: Voice, speak: Speak, segment: Segment) -> int:
+    def _measured(self, voice: Voice, engine: Engine, segment: Segment) -> Setting:
         try:
-            passes = measure(speak, segment)
+            passes = compare(engine, segment)
         except (OutOfMemory, EngineError) as error:
             log.warning("voice %s: no budget could be measured: %s", voice.id, error)
-            return 1
+            return Setting()
+        setting = choose(passes)
         about = {"voice": voice.id, "digest": voice.digest, "card": self.card}
-        rows = [asdict(each) for each in passes]
-        found = {**about, "runtimes": runtimes(), "budget": choose(passes), "passes": rows}
+        rows = {"runtimes": runtimes(), "passes": [asdict(each) for each in passes]}
+        found = {**about, **asdict(setting), **rows}
         path = self._path(voice)
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps(found, indent=1))
         temporary.replace(path)
-        return choose(passes)
+        return setting
 
     def _path(self, voice: Voice) -> Path:
         setting = hashlib.sha256(f"{self.card}\n{runtimes()}".encode()).hexdigest()

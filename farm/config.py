@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     warm: int | None = Field(None, ge=0)
     """Voices, those used last here, that a child loads before it takes work; unset: 1 on a GPU."""
     calibrate: bool | None = None
-    """Whether to measure how large a batch should be; unset: on a GPU. Otherwise 1 segment."""
+    """Whether to measure batches: how large, how decoded; unset: on a GPU. Otherwise 1 segment."""
     webhook_networks: list[IPvAnyNetwork] = Field(default_factory=list)
     """Networks (CIDR) that webhooks and reference URLs may reach though they are not public."""
     result_expires_s: int = 3600

@@ -15,6 +15,7 @@ from typing import Any
 from farm import keys, planning, publishing, quarantine, reading, revising, voices, warming
 from farm.assembly import Bench, ItemRecord, Outbox, assemble, disk_errors
 from farm.audio import Audio
+from farm.calibration import Budgets, Setting
 from farm.engines import Engine, phonemiser
 from farm.errors import (
     JobError,
@@ -153,17 +154,28 @@ def _alone(farm: Farm, voice: Voice, segment: Segment) -> Audio:
 
 
 def _budget(work: Work, engine: Engine, voice: Voice, segments: Sequence[Segment]) -> int:
-    """What a forward pass may hold; measured with a chunk that nobody waits for."""
+    """What a forward pass may hold; the engine is set to decode as was measured.
+
+    Measured with a chunk that nobody waits for.
+    """
     budgets = work.farm.budgets
-    known = budgets.known(voice) if budgets else 1
-    if budgets is None or known is not None:
-        return known or 1
+    if budgets is None:
+        return 1
+    setting = budgets.known(voice) or _measured(work, engine, voice, segments, budgets)
+    setting.apply(engine)
+    return setting.budget
+
+
+def _measured(
+    work: Work, engine: Engine, voice: Voice, segments: Sequence[Segment], budgets: Budgets
+) -> Setting:
+    """Measure a voice, unless somebody waits or this may be the end of the process."""
     suspicious = any(segment.digest in work.claim.suspects for segment in segments)
     if suspicious or work.ref.lane.endswith(".now"):
-        return 1
+        return Setting()
     longest = max(segments, key=lambda segment: len(segment.text))
     work.farm.ledger.flight(work.ref, work.holder, [longest.digest])
-    return budgets.find(voice, engine.speak, longest)
+    return budgets.find(voice, engine, longest)
 
 
 def _check_revoked(work: Work, chunk: Chunk) -> None:

@@ -12,9 +12,11 @@ import pytest
 from farm import dispatch
 from farm.calibration import Budgets
 from farm.engines import Engine, load
+from farm.engines.base import Decoding
 from farm.errors import DeviceLost, OutOfMemory
 from farm.jobs import Segment
 from farm.ledger import Events
+from farm.tasks.watch import watching
 from tests.running import LOW, Running, acting, quiet, running, tone
 
 #: Times that a device is lost: more than a segment may be in flight at.
@@ -123,12 +125,39 @@ def test_a_batch_is_as_large_as_was_measured_and_measured_once(
     submit_lines(farm, 4, "j")
     assert farm.finish() == "completed"
     assert found[:4] == [1, 1, 2, 2], "measured"
-    assert farm.farm.budgets.known(voice) in range(2 * 60, 301)
+    setting = farm.farm.budgets.known(voice)
+    assert setting
+    assert setting.budget in range(2 * 60, 301)
     found.clear()
     submit_lines(farm, 4, "k")
     assert farm.finish("k") == "completed"
     assert (sum(found), max(found) > 1) == (4, True)
     assert farm.count("failed", "k") == 0
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_an_engine_decodes_as_was_measured_on_this_host(
+    fixed: bool, farm: Running, tmp_path: Path
+) -> None:
+    """Measured by another process, after this one had loaded the voice; under a watch, too."""
+    engine = load(tone(), tmp_path, "cpu")
+    engine.decoding = Decoding(not fixed)
+    farm.farm.engines[tone().digest] = watching(60)(engine)
+    farm.farm.budgets = Budgets(tmp_path / "budgets", "Pretend A")
+    path = farm.farm.budgets._path(tone())
+    path.parent.mkdir()
+    path.write_text(json.dumps({"budget": 100, "fixed_windows": fixed}))
+    farm.submit(TEXT)
+    assert farm.finish() == "completed"
+    assert engine.decoding == Decoding(fixed)
+
+
+def test_a_watch_changes_nothing_of_an_engine(tmp_path: Path) -> None:
+    engine = load(tone(), tmp_path, "cpu")
+    engine.reads_ipa, engine.decoding = True, Decoding()
+    watched = watching(60)(engine)
+    assert (watched.sample_rate, watched.reads_ipa) == (engine.sample_rate, True)
+    assert watched.decoding is engine.decoding
 
 
 def test_nobody_who_waits_waits_for_a_measurement(farm: Running, tmp_path: Path) -> None:

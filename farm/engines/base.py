@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from farm.audio import Audio
 from farm.jobs import Segment, Voice
+
+
+@dataclass
+class Decoding:
+    """How an engine decodes a batch, where only a measurement can tell which way is faster."""
+
+    fixed: bool = False
+    """Whether all windows have one shape, so that a GPU sees few; else that of their longest."""
 
 
 class Engine(ABC):
@@ -17,6 +26,8 @@ class Engine(ABC):
     reads_ipa: bool = False
     """Whether it speaks a segment's phones. Where it does not, the text is read as written, and
     the job's report says so."""
+    decoding: Decoding | None = None
+    """What `farm.calibration` may choose; None: there is no choice, or the voice has made it."""
 
     @abstractmethod
     def __init__(self, voice: Voice, folder: Path, device: str) -> None:

@@ -34,6 +34,7 @@ from farm.engines.fastspeech.acoustic import Line, Mel, Parts
 from farm.engines.fastspeech.controls import Unit
 from farm.engines.fastspeech.forms import open_acoustic
 from farm.engines.fastspeech.vocoders import Vocoder
+from farm.engines.sessions import batches
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
 
@@ -49,7 +50,7 @@ class FastSpeech2(Engine):
         self._acoustic = open_acoustic(self._parts(), what, device)
         self._vocoder = Vocoder(self._file("vocoder"), what, device, voice.parameters)
         self.sample_rate = self._agreed_rate(what)
-        self._batched = device != "cpu" or bool(voice.parameters.get("batched", 0))
+        self._batched = batches(device, voice.parameters)
         if self._acoustic.chooses_speaker and not self._dialect.speakers:
             raise EngineError(
                 f"{what}: its model takes a speaker, but no file names them: add 'speakers' "

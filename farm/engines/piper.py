@@ -48,6 +48,7 @@ class Piper(Engine):
             )
         self._voice = voice
         self._model = _opened(voice, folder, device, self._config.hop_length)
+        self.decoding = self._model.decoding
         others = set(self._model.extra) - {"sid"}
         if others:
             raise EngineError(f"voice {voice.id!r} is no Piper voice: it takes {sorted(others)}")

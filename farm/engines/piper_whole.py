@@ -49,6 +49,8 @@ class Whole:
         self.hop = hop
         self.baked = Baked(None, None, None)
         """Scales that the graph does not take: none."""
+        self.decoding = None
+        """See `Engine.decoding`."""
         self._what = what
         self._session = open_session(graph.SerializeToString(), what, device, parameters)
         self.extra = ("sid",) if len(self._session.get_inputs()) > 3 else ()

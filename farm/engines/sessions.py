@@ -30,6 +30,14 @@ _DEVICE = re.compile(r"CUDA failure|CUDNN failure|CUBLAS failure", re.IGNORECASE
 _DEVICE_NAME = re.compile(r"cpu|cuda(?::(\d+))?")
 
 
+def batches(device: str, parameters: Mapping[str, float | int | str]) -> bool:
+    """Return whether a batch is spoken in one pass: off the CPU, or where a voice has `batched: 1`.
+
+    On a CPU padding costs more than batching saves, and what is alone has the same bits each time.
+    """
+    return device != "cpu" or bool(parameters.get("batched", 0))
+
+
 @contextmanager
 def mapped(what: str) -> Iterator[None]:
     """Turn every error of the runtime into one of the farm's, beginning with `what`.

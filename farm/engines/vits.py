@@ -53,6 +53,7 @@ class Vits(Engine):
         self._model = _opened(
             roles["model"], self._what, device, voice.parameters, folder / _PARTS, self._dialect
         )
+        self.decoding = self._model.decoding
         if others := sorted(set(self._model.extra) - _SPEAKERS - _LANGUAGES):
             raise EngineError(f"{self._what} wants {', '.join(others)}, which are not known")
         # Loads what the first text would wait for, and says now what is not installed.

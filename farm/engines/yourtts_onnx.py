@@ -56,6 +56,7 @@ class YourTtsOnnx(Engine):
         self.reads_ipa = self._script.speller.reads_ipa
         self.speakers = self._script.speakers
         self._model = self._opened()
+        self.decoding = self._model.decoding
 
     def speak(self, segments: Sequence[Segment]) -> list[Audio]:
         """Speak the segments in order; see `Engine.speak`."""
@@ -100,11 +101,8 @@ class YourTtsOnnx(Engine):
         if "vocoder" in voice.files:
             vocoder = file(voice, self._folder, "vocoder")
             return Pair(path, vocoder, what, self._device, voice.parameters, self._script.hop)
-        batch = True if voice.parameters.get("batched", 0) else None
         try:
-            opened = Split(
-                path, what, self._device, voice.parameters, self._folder / _PARTS, batch=batch
-            )
+            opened = Split(path, what, self._device, voice.parameters, self._folder / _PARTS)
         except Uncut as reason:
             raise EngineError(
                 f"{what} is not as 'farm export yourtts' makes it: {reason}"

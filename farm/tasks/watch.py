@@ -15,7 +15,8 @@ class Watched(Engine):
 
     def __init__(self, inner: Engine, seconds: float) -> None:
         """Watch an engine; 0 seconds: it may take for ever."""
-        self.sample_rate = inner.sample_rate
+        self.sample_rate, self.reads_ipa = inner.sample_rate, inner.reads_ipa
+        self.decoding = inner.decoding
         self._inner, self._seconds = inner, seconds
 
     def speak(self, segments: Sequence[Segment]) -> list[Audio]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import contenders
-from farm.calibration import choose, measure
+from farm.calibration import choose, compare
 from farm.cli import trying
 from farm.jobs import Voice
 from farm.voices import VoiceFile, read
@@ -39,11 +39,12 @@ def fastest(file: VoiceFile, card: str, capsys: pytest.CaptureFixture[str]) -> f
     """Seconds of audio per second in the best size of batch; all are printed, and kept in OUT."""
     with trying.loaded(file, DEVICE) as (voice, engine):
         longest = max(trying.segments(voice), key=lambda segment: len(segment.text))
-        passes = measure(engine.speak, longest)
+        passes = compare(engine, longest)
     with capsys.disabled():
-        print(f"\n{voice.engine} {voice.id} on {card}: budget {choose(passes)} characters")
+        print(f"\n{voice.engine} {voice.id} on {card}: {choose(passes)}")
         for each in passes:
-            print(f"{each.segments:5} segments {each.throughput:10.1f} x real time")
+            way = {None: "", False: ", masks", True: ", fixed windows"}[each.fixed_windows]
+            print(f"{each.segments:5} segments {each.throughput:10.1f} x real time{way}")
     keep(voice, card, [asdict(each) for each in passes])
     return max(each.throughput for each in passes)
 

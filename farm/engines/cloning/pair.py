@@ -42,6 +42,8 @@ class Pair:
             Unavailable: the device is not there, or the models do not fit on it.
         """
         self.hop, self._what = hop, what
+        self.decoding = None
+        """See `Engine.decoding`."""
         try:
             contents = acoustic.read_bytes(), vocoder.read_bytes()
         except OSError as error:

@@ -17,7 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from farm.audio import Samples
-from farm.engines.sessions import mapped, open_session
+from farm.engines.base import Decoding
+from farm.engines.sessions import batches, mapped, open_session
 from farm.engines.split.arrays import mask, noise, padded
 from farm.engines.split.blocked import blocked
 from farm.engines.split.cache import parts as cached_parts
@@ -92,14 +93,12 @@ class Split:
         device: str,
         parameters: Mapping[str, float | int | str],
         cache: Path,
-        *,
-        batch: bool | None = None,
     ) -> None:
         """Cut a model, or take its parts from the folder `cache`, and open them on a device.
 
         `what` names the model in errors; `parameters` are the voice's, see `open_session`, and
-        `window`: most frames decoded at once, and `fixed_window` (1: windows of a batch are
-        padded to that, so that a GPU sees shapes again). `batch` decides whatever the device.
+        `batches`, with `window`: most frames decoded at once, and `fixed_window` (1: windows of a
+        batch are padded to that, so that a GPU sees shapes again; 0: they are not).
 
         Raises:
             Uncut: the graph cannot be cut.
@@ -110,9 +109,12 @@ class Split:
         cut = parts.seams.cut
         self.hop = parts.seams.hop
         self._what, self._cut, self._context = what, cut, parts.seams.context
-        self._batch = device != "cpu" if batch is None else batch
+        self._batch = batches(device, parameters)
         self._window = max(int(parameters.get("window", WINDOW)), 4 * self._context)
-        self._least = self._window if self._batch and parameters.get("fixed_window") else 0
+        self._decoding = Decoding(bool(parameters.get("fixed_window")))
+        chosen = not self._batch or "fixed_window" in parameters
+        self.decoding = None if chosen else self._decoding
+        """See `Engine.decoding`."""
         decoder = parts.decoder
         if self._batch:
             decoder = masked(decoder, cut.latent)
@@ -234,9 +236,10 @@ class Split:
         rows: Sequence[tuple[int, Window]],
     ) -> Iterator[tuple[int, Samples]]:
         parts = [latents[number][:, each.start : each.stop] for number, each in rows]
-        feeds: dict[str, NDArray[Any]] = {self._cut.latent: padded(parts, self._least)}
+        least = self._window if self._batch and self._decoding.fixed else 0
+        feeds: dict[str, NDArray[Any]] = {self._cut.latent: padded(parts, least)}
         if self._batch:
-            feeds[MASK] = mask([part.shape[1] for part in parts], self._least)
+            feeds[MASK] = mask([part.shape[1] for part in parts], least)
         speakers = [utterances[number] for number, _ in rows]
         with mapped(self._what):
             (signal,) = self._decoder.run(None, self._known(self._decoder, feeds, speakers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,9 @@ def model(name: str) -> Path:
     return export(name) / "model.onnx"
 
 
-def opened(name: str, cache: Path, **options: Any) -> Split:
+def opened(name: str, cache: Path, parameters: Mapping[str, int] | None = None) -> Split:
     """Return an export cut in three, on the CPU."""
-    parameters = options.pop("parameters", {})
-    return Split(model(name), name, "cpu", parameters, cache, **options)
+    return Split(model(name), name, "cpu", parameters or {}, cache)
 
 
 def utterance(split: Split, count: int, seed: int, **scales: float) -> Utterance:

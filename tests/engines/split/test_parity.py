@@ -43,7 +43,7 @@ def test_it_equals_the_original_fed_the_same_noise(split: Split, name: str) -> N
 
 def test_a_padded_batch_of_eight_changes_no_item(split: Split, name: str, cache: Path) -> None:
     utterances = several(split)
-    together = opened(name, cache, batch=True).speak(utterances)
+    together = opened(name, cache, {"batched": 1}).speak(utterances)
     for each, padded in zip(utterances, together, strict=True):
         alone = split.speak([each])[0]
         np.testing.assert_array_equal(padded.frames, alone.frames)

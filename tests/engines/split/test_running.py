@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
+from farm.engines.base import Decoding
 from farm.engines.split import Split, seed
 from farm.engines.split.arrays import mask, noise, padded
+from farm.engines.split.decoder import MASK
 from farm.errors import EngineError
 from tests.engines.split.originals import opened, several, utterance
 
@@ -17,6 +21,20 @@ from tests.engines.split.originals import opened, several, utterance
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("parts")
+
+
+class Recorded:
+    """A session that notes the frames of every run."""
+
+    def __init__(self, inner: onnxruntime.InferenceSession) -> None:
+        self.widths: list[int] = []
+        self.get_inputs = inner.get_inputs
+        self._run = inner.run
+
+    def run(self, outputs: None, feeds: dict[str, Any]) -> list[Any]:
+        self.widths.append(feeds[MASK].shape[2])
+        found: list[Any] = self._run(outputs, feeds)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +47,36 @@ def test_nothing_to_say_gives_nothing(split: Split) -> None:
 
 
 def test_windows_of_one_shape_change_no_item(split: Split, cache: Path) -> None:
-    parameters = {"window": 48, "fixed_window": 1}
-    shaped = opened("piper_speakers", cache, batch=True, parameters=parameters)
+    parameters = {"batched": 1, "window": 48, "fixed_window": 1}
+    shaped = opened("piper_speakers", cache, parameters)
     utterances = several(split)
     for each, reading in zip(utterances, shaped.speak(utterances), strict=True):
         alone = split.speak([each])[0].samples
         np.testing.assert_allclose(reading.samples, alone, atol=1e-5)
+
+
+def test_the_shape_of_windows_may_be_chosen_only_where_the_voice_has_not(cache: Path) -> None:
+    assert opened("piper_speakers", cache).decoding is None, "one segment at a time"
+    assert opened("piper_speakers", cache, {"batched": 1}).decoding == Decoding(False)
+    for own in (0, 1):
+        split = opened("piper_speakers", cache, {"batched": 1, "fixed_window": own})
+        assert split.decoding is None
+
+
+def test_both_shapes_of_windows_give_the_same_within_a_thousandth(
+    split: Split, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batching = opened("piper_speakers", cache, {"batched": 1, "window": 900})
+    assert batching.decoding
+    utterances, decoder = several(split), Recorded(batching._decoder)
+    monkeypatch.setattr(batching, "_decoder", decoder)
+    behind_masks = batching.speak(utterances)
+    assert max(decoder.widths) < 900
+    decoder.widths.clear()
+    batching.decoding.fixed = True
+    for one, other in zip(behind_masks, batching.speak(utterances), strict=True):
+        assert np.abs(one.samples - other.samples).max() < 1e-3
+    assert {*decoder.widths} == {900}
 
 
 def test_a_speaker_must_be_said(split: Split) -> None:
