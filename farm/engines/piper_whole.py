@@ -1,13 +1,13 @@
 """A Piper graph run in one piece: what cannot be cut as `farm.engines.split` does, or need not be.
 
-The graph (OHF-Voice/piper1-gpl, `export_onnx.py`): `input` int64 [1, T] phoneme ids,
-`input_lengths` int64 [1], `scales` float32 [3] = noise, length, noise of durations, `sid`
-int64 [1] where there are several speakers; the first output is the signal. Frames per phoneme id
-are the second output, or those of the graph's one `Ceil` node, which is made an output in memory.
+The graph (OHF-Voice/piper1-gpl, `export_onnx.py`) takes what `farm.engines.together` says, the
+ids being phonemes', and `sid` int64 [B] where there are several speakers; the first output is the
+signal. Frames per phoneme id are the second output, or those of the graph's one `Ceil` node, which
+is made an output in memory.
 
-One segment is spoken after another. A graph without random nodes (the farm's own voice) gives
-samples that are a function of the segment. Others draw noise inside the session, and differ from
-run to run.
+A graph without random nodes (the farm's own voice) gives samples that are a function of the
+segment; off the CPU it speaks a batch in one pass where it is found to mask what pads one. Others
+draw noise inside the session, differ from run to run, and speak one segment after another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from farm.engines.sessions import mapped, open_session
+from farm.audio import Samples
+from farm.engines import together
+from farm.engines.sessions import batches, mapped, open_session
 from farm.engines.split import Baked, Reading, Utterance, has_noise, read
 from farm.errors import EngineError
 
@@ -55,31 +57,34 @@ class Whole:
         self._session = open_session(graph.SerializeToString(), what, device, parameters)
         self.extra = ("sid",) if len(self._session.get_inputs()) > 3 else ()
         """Names of the inputs beyond Piper's three."""
+        extra = {name: np.array(0, np.int64) for name in self.extra}
+        self.together = batches(device, parameters) and together.masks(self._pass, extra)
+        """Whether a batch is spoken in one pass."""
 
     def speak(self, utterances: Sequence[Utterance]) -> list[Reading]:
-        """Speak all utterances one after another; see `Split.speak`.
+        """Speak all utterances; see `Split.speak`.
 
         The frames of a graph that does not give them are empty.
         """
-        return [self._speak(each) for each in utterances]
+        return together.spoken(self._pass, utterances, self.together)
 
-    def _speak(self, utterance: Utterance) -> Reading:
-        scales = [utterance.noise, utterance.length, utterance.noise_w]
-        feeds: dict[str, NDArray[Any]] = {
-            "input": utterance.ids[np.newaxis],
-            "input_lengths": np.array([len(utterance.ids)], np.int64),
-            "scales": np.array(scales, np.float32),
-        }
-        feeds |= {name: utterance.extra[name][np.newaxis] for name in self.extra}
+    def _pass(self, utterances: Sequence[Utterance]) -> list[Reading]:
+        fed = together.feeds(utterances, self.extra)
         with mapped(self._what):
-            signal, *others = self._session.run(None, feeds)
-        samples = np.asarray(signal, np.float32).reshape(-1)
+            signal, *others = self._session.run(None, fed)
+        signals = np.asarray(signal, np.float32).reshape(len(utterances), -1)
+        size, none = fed["input"].size, np.zeros((len(utterances), 0))
+        timed = [each for each in others if each.ndim > 1 and each.size == size]
+        rows = timed[0].reshape(fed["input"].shape) if timed else none
+        return [self._reading(*each) for each in zip(signals, rows, utterances, strict=True)]
+
+    def _reading(self, samples: Samples, frames: NDArray[Any], utterance: Utterance) -> Reading:
+        """Cut what one utterance is of a pass."""
         if not np.isfinite(samples).all():
             raise EngineError(f"{self._what}: the model gave no finite signal")
-        frames = [each for each in others if each.ndim > 1 and each.size == len(utterance.ids)]
-        if not frames:
-            return Reading(samples, np.zeros(0, np.int64))
-        rounded = np.rint(frames[0].reshape(-1)).astype(np.int64)
+        rounded = np.rint(frames[: len(utterance.ids)]).astype(np.int64)
+        if not len(rounded):
+            return Reading(samples, rounded)
         length = int(rounded.sum()) * self.hop
         if len(samples) < length:
             raise EngineError(

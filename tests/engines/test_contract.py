@@ -26,6 +26,15 @@ from tests.exports.voices import voice as vits_voice
 from tests.exports.your_voices import onnx_voice_in, torch_voice_in
 
 TEXTS = ["A short one.", "A sentence that is a good deal longer than the other, is it not?", "No!"]
+#: Of eight lengths.
+EIGHT = [
+    *TEXTS,
+    "Two of them.",
+    "Why?",
+    "And so it goes on and on.",
+    f"{TEXTS[1]} {TEXTS[0]}",
+    "Some words stand between the long and the short.",
+]
 
 
 def _piper(folder: Path) -> Voice:
@@ -47,8 +56,8 @@ MAKERS: dict[str, Callable[[Path], Voice]] = {
     "yourtts": torch_voice_in,
     "yourtts_onnx": onnx_voice_in,
 }
-#: Voices that ship with the farm, whose graph draws no noise and runs whole.
-WHOLE = ("slt", "slt-vits")
+#: Voices that ship with the farm, whose graphs draw no noise and run whole.
+WHOLE = ("flite", "slt", "slt-pair", "slt-vits")
 #: Frames of each symbol are rounded up: twice the speed leaves more than half the time.
 ROUNDED = {"piper", "vits", "yourtts", "yourtts_onnx"}
 
@@ -169,3 +178,18 @@ def test_a_segment_that_cannot_be_spoken_leaves_the_engine_in_order(engine: Engi
     with pytest.raises(EngineError):
         engine.speak([segment(TEXTS[0]), segment("")])
     np.testing.assert_array_equal(speak(engine, TEXTS[0]).samples, before)
+
+
+def test_a_batch_in_one_pass_says_what_each_says_alone(voice: Voice, tmp_path: Path) -> None:
+    """As off the CPU: padded, behind masks, cut; texts, paces and volumes differ."""
+    forced = replace(voice, parameters={**voice.parameters, "batched": 1})
+    batching = load(forced, tmp_path, "cpu")
+    wanted = [
+        segment(text, speed=1.0 + 0.25 * (number % 3), volume=-3.0 * (number % 2))
+        for number, text in enumerate(EIGHT)
+    ]
+    for each, among in zip(wanted, batching.speak(wanted), strict=True):
+        alone = batching.speak([each])[0]
+        assert among.timings == alone.timings
+        assert len(among.samples) == len(alone.samples)
+        assert np.abs(among.samples - alone.samples).max() < 1e-3

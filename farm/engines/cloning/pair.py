@@ -1,10 +1,11 @@
 """An acoustic graph and a vocoder graph that speak with a d-vector.
 
-    acoustic  input int64 [B, T], input_lengths int64 [B], scales float32 [3] (the length is the
-              second), d_vector float32 [B, D] -> mel [B, M, F], mel_lengths [B], durations [B, T]
+    acoustic  what `farm.engines.together` says (the length alone of the scales counts), d_vector
+              float32 [B, D] -> mel [B, M, F], mel_lengths [B], durations [B, T]
     vocoder   mel, mel_lengths -> signal [B, 1, S] or [B, S]
 
-Names are the graphs' own. There is no noise, so samples are a function of the segment.
+Names are the graphs' own. There is no noise, so samples are a function of the segment. Off the CPU
+a batch is spoken in one pass where both are found to mask what pads one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from farm.engines.sessions import mapped, open_session
+from farm.audio import Samples
+from farm.engines import together
+from farm.engines.sessions import batches, mapped, open_session
 from farm.engines.split import Reading, Utterance
 from farm.errors import EngineError
 
@@ -24,7 +27,7 @@ _TEXT = ("input", "input_lengths", "scales")
 
 
 class Pair:
-    """Two graphs in two sessions on one device; utterances are spoken one after another."""
+    """Two graphs in two sessions on one device."""
 
     def __init__(
         self,
@@ -61,24 +64,32 @@ class Pair:
         lacking = {*self._passed, "durations"} - {*self._outputs}
         if lacking:
             raise EngineError(f"{what}: its model does not give {sorted(lacking)}")
+        self.together = batches(device, parameters) and together.masks(self._pass, self._tried())
+        """Whether a batch is spoken in one pass."""
 
     def speak(self, utterances: Sequence[Utterance]) -> list[Reading]:
         """Speak all utterances; see `Split.speak`."""
-        return [self._speak(each) for each in utterances]
+        return together.spoken(self._pass, utterances, self.together)
 
-    def _speak(self, utterance: Utterance) -> Reading:
-        scales = [utterance.noise, utterance.length, utterance.noise_w]
-        feeds: dict[str, NDArray[Any]] = {
-            "input": utterance.ids[np.newaxis],
-            "input_lengths": np.array([len(utterance.ids)], np.int64),
-            "scales": np.array(scales, np.float32),
-        }
-        feeds |= {name: utterance.extra[name][np.newaxis] for name in self.extra}
+    def _tried(self) -> dict[str, NDArray[Any]]:
+        """A row for each further input: a d-vector of length 1, and the first of the others."""
+        shapes = {each.name: each.shape for each in self._acoustic.get_inputs()}
+        size = shapes["d_vector"][-1]
+        vector = np.full(size, 1 / np.sqrt(size), np.float32)
+        return {name: np.array(0) if name != "d_vector" else vector for name in self.extra}
+
+    def _pass(self, utterances: Sequence[Utterance]) -> list[Reading]:
+        fed = together.feeds(utterances, self.extra)
         with mapped(self._what):
-            given = dict(zip(self._outputs, self._acoustic.run(None, feeds), strict=True))
+            given = dict(zip(self._outputs, self._acoustic.run(None, fed), strict=True))
             signal = self._vocoder.run(None, {name: given[name] for name in self._passed})[0]
-        samples = np.asarray(signal, np.float32).reshape(-1)
-        frames = np.rint(given["durations"].reshape(-1)).astype(np.int64)
+        signals = np.asarray(signal, np.float32).reshape(len(utterances), -1)
+        rows = given["durations"].reshape(fed["input"].shape)
+        return [self._reading(*each) for each in zip(signals, rows, utterances, strict=True)]
+
+    def _reading(self, samples: Samples, frames: NDArray[Any], utterance: Utterance) -> Reading:
+        """Cut what one utterance is of a pass."""
+        frames = np.rint(frames[: len(utterance.ids)]).astype(np.int64)
         length = int(frames.sum()) * self.hop
         if len(samples) < length:
             raise EngineError(
