@@ -106,7 +106,7 @@ def _print_windows(model: Path, cache: Path) -> None:
     reading = split.speak([each])[0]
     frames = int(reading.frames.sum())
     for window in WINDOWS:
-        pieces = np.concatenate(list(split.stream(each, window)))
+        pieces = np.concatenate([piece.samples for piece in split.stream(each, window)])
         apart = np.abs(pieces - reading.samples).max()
         first, all_ = (
             median(_cpu(partial(take, split.stream(each, window))) for _ in range(ROUNDS))

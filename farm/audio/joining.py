@@ -38,11 +38,33 @@ def fade(samples: Samples, sample_rate: int, ms: float = FADE_MS) -> Samples:
     The ramp is half a raised cosine; a signal shorter than two ramps gets shorter ones.
     """
     length = min(count(ms, sample_rate), len(samples) // 2)
+    return _ramped(_ramped(samples, length)[::-1], length)[::-1]
+
+
+def _ramped(samples: Samples, length: int) -> Samples:
+    """Return a copy whose first samples rise from zero."""
     ramp = (0.5 - 0.5 * np.cos(np.pi * np.arange(length) / max(length, 1))).astype(np.float32)
-    faded = samples.astype(np.float32, copy=True)
-    faded[:length] *= ramp
-    faded[len(faded) - length :] *= ramp[::-1]
-    return faded
+    risen = samples.astype(np.float32, copy=True)
+    risen[:length] *= ramp
+    return risen
+
+
+def faded(pieces: Iterable[Samples], sample_rate: int) -> Iterator[Samples]:
+    """Yield a signal that comes in pieces as `fade` gives it whole, but for its last milliseconds.
+
+    These are held back until there is more, or no more. Yields no empty block.
+    """
+    length, head = count(FADE_MS, sample_rate), True
+    held = np.zeros(0, np.float32)
+    for piece in pieces:
+        held = np.concatenate([held, piece])
+        if len(held) > 2 * length:
+            ready, held = held[:-length], held[-length:]
+            yield _ramped(ready, length) if head else ready
+            head = False
+    last = fade(held, sample_rate) if head else _ramped(held[::-1], length)[::-1]
+    if len(last):
+        yield last
 
 
 def resample(audio: Audio, sample_rate: int) -> Samples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,3 +52,11 @@ class Engine(ABC):
             OutOfMemory: the batch did not fit; the caller may halve it.
             EngineError: these segments cannot be spoken.
         """
+
+    def stream(self, segment: Segment) -> Iterator[Audio]:
+        """Speak a segment, piece after piece as its sound is there; raises as `speak` does.
+
+        Each piece has the warnings, none has timings. The samples are `speak`'s within 1e-5. Here
+        all is one piece.
+        """
+        yield from self.speak([segment])

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import logging
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,13 @@ class Piper(Engine):
                 utterances, readings, segments, lines, strict=True
             )
         ]
+
+    def stream(self, segment: Segment) -> Iterator[Audio]:
+        """Speak a segment window by window; see `Engine.stream`."""
+        phonemes, missing = self._pronounced(segment)
+        utterance = self._utterance(phonemes, segment)
+        for reading in self._model.stream(utterance):
+            yield replace(self._audio(utterance, reading, segment, missing), timings=())
 
     def _pronounced(self, segment: Segment) -> tuple[list[str], list[str]]:
         """Phonemes of a text that the voice has, in order, and those that it lacks, each once."""

@@ -12,7 +12,7 @@ draw noise inside the session, differ from run to run, and speak one segment aft
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,10 @@ class Whole:
         The frames of a graph that does not give them are empty.
         """
         return together.spoken(self._pass, utterances, self.together)
+
+    def stream(self, utterance: Utterance) -> Iterator[Reading]:
+        """Give an utterance in one piece; see `Split.stream`."""
+        yield from self._pass([utterance])
 
     def _pass(self, utterances: Sequence[Utterance]) -> list[Reading]:
         fed = together.feeds(utterances, self.extra)

@@ -12,7 +12,8 @@ Roles of files: `model`, and what the dialect wants: `config`, `vocab`, `tokeniz
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,12 @@ class Vits(Engine):
                 texts, self._model.speak(utterances), segments, strict=True
             )
         ]
+
+    def stream(self, segment: Segment) -> Iterator[Audio]:
+        """Speak a segment window by window; see `Engine.stream`."""
+        tokens = self._tokens(segment)
+        for reading in self._model.stream(self._utterance(tokens, segment)):
+            yield replace(self._audio(tokens, reading, segment), timings=())
 
     def _tokens(self, segment: Segment) -> Tokens:
         text = ipa.inlined(segment.text, segment.phones if self.reads_ipa else ())

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,6 +50,9 @@ class _Order:
     engine: Engine | None = None
     segments: Sequence[Segment] = ()
     act: Callable[[], Any] | None = None
+    pieces: Iterable[Any] = ()
+    tell: Callable[[Any], object] | None = None
+    """Is given the pieces, one a turn."""
     future: Future[Any] = field(default_factory=Future)
     spoken: list[Audio] = field(default_factory=list)
 
@@ -130,6 +133,14 @@ class Desk:
         """Queue something else that needs the model. Raises as `speak` does."""
         return self._queue(_Order(act=act))
 
+    def stream(self, pieces: Iterator[T], tell: Callable[[T], object]) -> Future[None]:
+        """Queue the making of pieces, one a turn; `tell` is given each, in the desk's thread.
+
+        The future ends after the last piece, or has the error. Cancelling it, and raising, are as
+        in `speak`.
+        """
+        return self._queue(_Order(pieces=pieces, tell=tell))
+
     def check(self) -> None:
         """Raise as `speak` would now."""
         if not self.running:
@@ -154,9 +165,11 @@ class Desk:
         return order.future
 
     def _work(self) -> None:
+        turn: list[tuple[_Order, int]] = []
         while True:
             with self._changed:
-                self._orders = [order for order in self._orders if not order.future.done()]
+                self._put_back(turn)
+                turn = []  # nothing here keeps what is over
                 self._changed.wait_for(lambda: self._orders or self._closed)
                 if self._closed:
                     return
@@ -164,31 +177,37 @@ class Desk:
             self._begun = begin = time.monotonic()
             _perform(turn)
             self._begun = None
-            each = (time.monotonic() - begin) / sum(count for _, count in turn)
-            self._pace_s += _NEWEST * (each - self._pace_s)
+            if not turn[0][0].tell:  # how long a piece takes says nothing of a segment
+                each = (time.monotonic() - begin) / sum(count for _, count in turn)
+                self._pace_s += _NEWEST * (each - self._pace_s)
 
     def _next_turn(self) -> list[tuple[_Order, int]]:
-        """Choose the orders of the next call, and how many segments of each; they go to the back.
+        """Choose the orders of the next call, and how many segments of each.
 
         A call is of one engine: the first order's.
         """
         first = self._orders[0]
-        if first.act:
+        if first.engine is None:
             return [(first, 1)]
         same = [order for order in self._orders if order.engine is first.engine]
         given = deal([order.left for order in same], self._share)
-        turn = [(order, count) for order, count in zip(same, given, strict=True) if count]
-        chosen = [order for order, _ in turn]
-        self._orders = [each for each in self._orders if each not in chosen] + chosen
-        return turn
+        return [(order, count) for order, count in zip(same, given, strict=True) if count]
+
+    def _put_back(self, turn: Sequence[tuple[_Order, int]]) -> None:
+        """Forget orders that are over, and put those of the last turn behind all others."""
+        had = [order for order, _ in turn]
+        waiting = [order for order in self._orders if not order.future.done()]
+        self._orders = sorted(waiting, key=lambda order: order in had)
 
 
 def _perform(turn: Sequence[tuple[_Order, int]]) -> None:
-    """Do an order's act, or speak the next segments of some orders in one call."""
+    """Do an order's act, make its next piece, or speak segments of some orders in one call."""
     first = turn[0][0]
     try:
         if first.act:
             _settle(first, first.act())
+        elif first.tell:
+            _step(first, first.tell)
         else:
             _speak(turn)
     except Exception as error:  # whatever it was: somebody waits for it
@@ -196,6 +215,13 @@ def _perform(turn: Sequence[tuple[_Order, int]]) -> None:
             _LOGGER.exception("a request failed")
         for order, _ in turn:
             _settle(order, error=error)
+
+
+def _step(order: _Order, tell: Callable[[Any], object]) -> None:
+    for piece in order.pieces:
+        tell(piece)
+        return
+    _settle(order)
 
 
 def _speak(turn: Sequence[tuple[_Order, int]]) -> None:

@@ -1,22 +1,31 @@
 """The Piper service: `POST /tts`, `GET /voices`, `GET /health`.
 
-    POST /tts {"text", "voice", "language"?, "speed"?, "speaker"?, "take"?} -> WAV, 16 bits, mono
+    POST /tts {"text", "voice", "language"?, "speed"?, "speaker"?, "take"?, "stream"?}
+              -> WAV, 16 bits, mono
     GET /voices -> {"voices": [{"name", "language", "sample_rate"}], "fields": [...]}
 
 `fields` are those that `/tts` knows: a client can see that `speed` will not be ignored. What the
 voice could not say is in the header `Farm-Warnings` of the answer, a JSON list.
+
+With `stream` the answer is chunked and begins with the first sound: VITS voices decode in windows,
+others sentence by sentence. Its head says, as is the custom, that it is as long as a file can be,
+and `Farm-Warnings` knows the first sentence alone. What fails before the first sound has its status
+as ever; what fails later breaks the answer off, so that its chunked body has no end.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import Field
 
+from farm.audio.live import LiveEncoder
+from farm.engines import Engine
 from farm.errors import InvalidInput
 from farm.jobs import Prosody, Segment, Voice
 from farm.serving import speech, web
@@ -36,6 +45,8 @@ class Speech(web.Body):
     """Relative to the voice's own pace."""
     speaker: str = ""
     """A speaker of a multi-speaker voice."""
+    stream: bool = False
+    """Whether the answer begins with the first sound."""
 
 
 def create_app(service: Service) -> FastAPI:
@@ -47,6 +58,8 @@ def create_app(service: Service) -> FastAPI:
         """Speak a text."""
         loaded = service.voice(body.voice)
         wanted = await run_in_threadpool(_segments, body, loaded.voice)
+        if body.stream:
+            return await _streamed(service, request, loaded.engine, wanted)
         future = service.desk.speak(loaded.engine, wanted)
         spoken = await web.answered(request, future, service.timeout_s)
         audio = await run_in_threadpool(speech.joined, spoken, wanted)
@@ -65,6 +78,29 @@ def create_app(service: Service) -> FastAPI:
         return web.health(service, {"service": "piper-tts", "voices": sorted(service.voices)})
 
     return app
+
+
+async def _streamed(
+    service: Service, request: Request, engine: Engine, segments: Sequence[Segment]
+) -> Response:
+    """Answer as soon as there is a first piece."""
+    pieces = speech.pieces(engine, segments)
+    arriving = web.Streamed(request, service.desk, pieces, service.timeout_s)
+    first = await anext(arriving)
+    encoder = LiveEncoder("wav", engine.sample_rate)
+
+    async def content() -> AsyncIterator[bytes]:
+        try:
+            yield encoder.encode(first.samples)
+            async for piece in arriving:
+                yield encoder.encode(piece.samples)
+            yield encoder.finish()
+        except HTTPException:
+            return  # the client has left
+        finally:  # a client that leaves ends this at a `yield`, too
+            arriving.close()
+
+    return StreamingResponse(content(), headers=_warned(first.warnings), media_type=encoder.mime)
 
 
 def _segments(body: Speech, voice: Voice) -> list[Segment]:

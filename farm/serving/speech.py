@@ -10,10 +10,11 @@ import numpy as np
 import soundfile
 
 from farm import engines, planning
-from farm.audio import Audio
-from farm.audio.joining import join
+from farm.audio import Audio, Samples
+from farm.audio.joining import faded, join, silence
 from farm.audio.pcm import to_int16
-from farm.errors import InvalidInput
+from farm.engines import Engine
+from farm.errors import EngineError, InvalidInput
 from farm.jobs import Block, Item, Prosody, Segment, Spec, Voice
 from farm.plans import Passage
 
@@ -56,6 +57,36 @@ def joined(spoken: Sequence[Audio], segments: Sequence[Segment]) -> Audio:
     samples = np.concatenate([*join(zip(spoken, pauses, strict=True), rate)])
     warnings = dict.fromkeys(line for audio in spoken for line in audio.warnings)
     return Audio(samples, rate, warnings=tuple(warnings))
+
+
+def pieces(engine: Engine, segments: Sequence[Segment]) -> Iterator[Audio]:
+    """Speak segments as their sound is there: together what `joined` makes of them.
+
+    Raises:
+        EngineError: a segment cannot be spoken; the message has its number.
+    """
+    for number, segment in enumerate(segments, 1):
+        try:
+            yield from _faded(engine, segment)
+        except EngineError as error:
+            raise EngineError(f"segment {number} of {len(segments)}: {error}") from error
+        if number < len(segments) and segment.pause_ms:
+            yield Audio(silence(segment.pause_ms, engine.sample_rate), engine.sample_rate)
+
+
+def _faded(engine: Engine, segment: Segment) -> Iterator[Audio]:
+    warnings: tuple[str, ...] = ()
+
+    def heard() -> Iterator[Samples]:
+        nonlocal warnings
+        for audio in engine.stream(segment):
+            warnings = audio.warnings
+            if not np.isfinite(audio.samples).all():
+                raise EngineError("the engine gave a signal that holds NaN or infinity")
+            yield audio.samples
+
+    for block in faded(heard(), engine.sample_rate):
+        yield Audio(block, engine.sample_rate, warnings=warnings)
 
 
 def wav(audio: Audio) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -25,7 +25,7 @@ from farm.errors import (
     Unavailable,
     UnknownVoice,
 )
-from farm.serving.desk import Busy
+from farm.serving.desk import Busy, Desk
 from farm.serving.service import Service
 
 T = TypeVar("T")
@@ -96,11 +96,18 @@ async def answered(request: Request, future: Future[T], timeout_s: float) -> T:
         Unavailable: it took too long.
         HTTPException: 499, which nobody gets to see: the client has left.
     """
-    work = asyncio.ensure_future(asyncio.wrap_future(future))
+    return await _while_there(request, asyncio.wrap_future(future), timeout_s, timeout_s)
+
+
+async def _while_there(
+    request: Request, wanted: Awaitable[T], left_s: float, timeout_s: float
+) -> T:
+    """Wait as `answered` says, for what is left of its time."""
+    work = asyncio.ensure_future(wanted)
     gone = asyncio.ensure_future(_gone(request))
     try:
         both: set[asyncio.Future[Any]] = {work, gone}
-        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         if work.done():
             return work.result()
         if gone.done():
@@ -109,6 +116,41 @@ async def answered(request: Request, future: Future[T], timeout_s: float) -> T:
     finally:
         work.cancel()
         gone.cancel()
+
+
+class Streamed(AsyncIterator[T]):
+    """Pieces that a desk makes, as long as the client is there and `timeout_s` at most."""
+
+    def __init__(self, request: Request, desk: Desk, pieces: Iterator[T], timeout_s: float) -> None:
+        """Queue the making of the pieces; raises as `Desk.stream` does."""
+        self._loop = asyncio.get_running_loop()
+        self._request, self._timeout_s = request, timeout_s
+        self._over = self._loop.time() + timeout_s
+        self._arrived: asyncio.Queue[T | None] = asyncio.Queue()
+        self._future = desk.stream(pieces, self._tell)
+        self._future.add_done_callback(lambda _: self._tell(None))
+
+    async def __anext__(self) -> T:
+        """Wait for the next piece; raises as `answered` does, and what kept it from being made."""
+        left = max(self._over - self._loop.time(), 0)
+        try:
+            piece = await _while_there(self._request, self._arrived.get(), left, self._timeout_s)
+        except BaseException:
+            self.close()
+            raise
+        if piece is None:
+            self._future.result()
+            raise StopAsyncIteration
+        return piece
+
+    def close(self) -> None:
+        """Have nothing more made."""
+        self._future.cancel()
+
+    def _tell(self, piece: T | None) -> None:
+        """Hand a piece over from the desk's thread."""
+        with suppress(RuntimeError):  # the server has ended meanwhile
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, piece)
 
 
 async def _gone(request: Request) -> None:

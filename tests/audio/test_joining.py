@@ -117,3 +117,31 @@ def test_an_hour_of_segments_is_joined_in_the_memory_of_a_few() -> None:
     tracemalloc.stop()
     assert length == 22_050 * 3600
     assert peak < 8 * 22_050 * 5 * 4
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 400), max_size=6))
+def test_a_signal_that_comes_in_pieces_is_faded_as_it_is_whole(lengths: list[int]) -> None:
+    """Shorter than its ramps, as long, and longer; empty pieces, too."""
+    draw = np.random.default_rng(0)
+    pieces = [draw.uniform(-1, 1, length).astype(np.float32) for length in lengths]
+    whole = np.concatenate([np.zeros(0, np.float32), *pieces])
+    blocks = list(joining.faded(pieces, 22_050))
+    assert all(len(block) for block in blocks)
+    together = np.concatenate([np.zeros(0, np.float32), *blocks])
+    np.testing.assert_array_equal(together, joining.fade(whole, 22_050))
+
+
+def test_of_what_comes_only_a_fades_length_is_held_back() -> None:
+    came = 0
+
+    def pieces() -> Iterator[Samples]:
+        nonlocal came
+        for _ in range(5):
+            came += 1000
+            yield np.ones(1000, np.float32)
+
+    given_ = 0
+    for block in joining.faded(pieces(), 22_050):
+        given_ += len(block)
+        assert came - given_ in (0, joining.count(joining.FADE_MS, 22_050))

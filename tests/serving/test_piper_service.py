@@ -112,7 +112,9 @@ def test_voices_are_listed_with_the_fields_that_will_be_honoured(there: Served) 
     assert listed["voices"] == [
         {"name": name, "language": "en-US", "sample_rate": RATE} for name in ("tone", "odd")
     ]
-    assert {"text", "voice", "language", "speed", "speaker", "take"} == set(listed["fields"])
+    assert {"text", "voice", "language", "speed", "speaker", "take", "stream"} == set(
+        listed["fields"]
+    )
 
 
 def test_health_says_what_is_loaded_and_how_much_waits(there: Served) -> None:

@@ -61,7 +61,7 @@ class Utterance:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What was said: `frames.sum() * hop == len(samples)`."""
+    """What was said: `frames.sum() * hop == len(samples)`, where the frames are known."""
 
     samples: Samples
     """float32 [S], of its own length."""
@@ -146,16 +146,16 @@ class Split:
             signals[item].append(samples)
         return list(map(Reading, map(np.concatenate, signals), frames))
 
-    def stream(self, utterance: Utterance, window: int = STREAM_WINDOW) -> Iterator[Samples]:
-        """Give an utterance's samples piece by piece as they are decoded.
+    def stream(self, utterance: Utterance, window: int = STREAM_WINDOW) -> Iterator[Reading]:
+        """Give an utterance's samples piece by piece as they are decoded, without its frames.
 
         Together they are those of `speak` within 1e-5: windows of another size add in another
         order. Raises what `speak` does, before the first piece or between two.
         """
         _, latents = self._latents([utterance])
         window = max(window, 4 * self._context)
-        for _, samples in self._decoded([utterance], latents, window):
-            yield samples
+        for _, samples in self._decoded([utterance], latents, window, rows=1):
+            yield Reading(samples, np.zeros(0, np.int64))
 
     def _latents(
         self, utterances: Sequence[Utterance]
@@ -217,17 +217,24 @@ class Split:
         return np.ascontiguousarray(prior.T)
 
     def _decoded(
-        self, utterances: Sequence[Utterance], latents: Sequence[Samples], window: int
+        self,
+        utterances: Sequence[Utterance],
+        latents: Sequence[Samples],
+        window: int,
+        rows: int = ROWS,
     ) -> Iterator[tuple[int, Samples]]:
-        """Decode latents in windows; give the kept samples of each with its utterance's number."""
-        rows = [
+        """Decode latents in windows; give the kept samples of each with its utterance's number.
+
+        A device that gains by it decodes so many rows at once.
+        """
+        windows = [
             (number, each)
             for number, latent in enumerate(latents)
             for each in plan(latent.shape[1], window, self._context)
         ]
-        step = ROWS if self._batch else 1
-        for start in range(0, len(rows), step):
-            yield from self._decode(utterances, latents, rows[start : start + step])
+        step = rows if self._batch else 1
+        for start in range(0, len(windows), step):
+            yield from self._decode(utterances, latents, windows[start : start + step])
 
     def _decode(
         self,

@@ -28,11 +28,14 @@ class Recorded:
 
     def __init__(self, inner: onnxruntime.InferenceSession) -> None:
         self.widths: list[int] = []
+        self.runs = 0
         self.get_inputs = inner.get_inputs
         self._run = inner.run
 
     def run(self, outputs: None, feeds: dict[str, Any]) -> list[Any]:
-        self.widths.append(feeds[MASK].shape[2])
+        self.runs += 1
+        if MASK in feeds:
+            self.widths.append(feeds[MASK].shape[2])
         found: list[Any] = self._run(outputs, feeds)
         return found
 
@@ -77,6 +80,23 @@ def test_both_shapes_of_windows_give_the_same_within_a_thousandth(
     for one, other in zip(behind_masks, batching.speak(utterances), strict=True):
         assert np.abs(one.samples - other.samples).max() < 1e-3
     assert {*decoder.widths} == {900}
+
+
+@pytest.mark.parametrize("batched", [0, 1])
+def test_a_stream_decodes_one_window_before_each_piece(
+    split: Split, cache: Path, batched: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streaming = opened("piper_speakers", cache, {"batched": batched})
+    decoder = Recorded(streaming._decoder)
+    monkeypatch.setattr(streaming, "_decoder", decoder)
+    each = several(split)[4]
+    pieces = []
+    for number, piece in enumerate(streaming.stream(each, window=48), 1):
+        assert (decoder.runs, len(piece.frames)) == (number, 0)
+        pieces.append(piece.samples)
+    assert len(pieces) > 2
+    whole = streaming.speak([each])[0].samples
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
 
 
 def test_a_speaker_must_be_said(split: Split) -> None:
