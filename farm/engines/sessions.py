@@ -67,7 +67,9 @@ def open_session(
 
     One thread per session: a farm runs a process per core, and a segment's samples must not
     depend on how many threads added them up. The parameter `cudnn_conv_algo_search` goes to the
-    CUDA provider (HEURISTIC unless given: inputs of ever new lengths are tuned anew otherwise).
+    CUDA provider (HEURISTIC unless given: inputs of ever new lengths are tuned anew otherwise), and
+    so does `use_tf32` (0 unless given: products of 10 bits, of which a card takes some or none by
+    the shape of a batch, round durations otherwise).
 
     Raises:
         EngineError: the graph cannot be read.
@@ -107,6 +109,7 @@ def _provider(
     return "CUDAExecutionProvider", {
         "device_id": match.group(1) or "0",
         "cudnn_conv_algo_search": search,
+        "use_tf32": str(parameters.get("use_tf32", 0)),
     }
 
 

@@ -153,6 +153,8 @@ def _device(device: str) -> str:
             f"device {device!r} is not there: this torch finds {there} CUDA devices; "
             "check the driver, or use device 'cpu'"
         )
+    # As ONNX sessions have it: see `farm.engines.sessions`.
+    torch.backends.cudnn.allow_tf32 = False
     return device
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-from farm.engines.sessions import ERRORS, mapped, open_session
+from farm.engines.sessions import ERRORS, _provider, mapped, open_session
 from farm.errors import DeviceLost, EngineError, OutOfMemory, Unavailable
 from tests.engines.tiny_piper import make_model
 
@@ -67,6 +67,13 @@ def test_a_session_runs_on_one_thread_of_the_cpu(model: bytes) -> None:
 def test_an_unknown_device_is_refused_with_the_choices(model: bytes, device: str) -> None:
     with pytest.raises(Unavailable, match="choose 'cpu' or 'cuda:<n>'"):
         open_session(model, "tiny", device, {})
+
+
+def test_a_card_multiplies_with_all_bits_unless_a_voice_says_otherwise() -> None:
+    provider, options = _provider("cuda:1", {})
+    assert provider == "CUDAExecutionProvider"
+    assert options == {"device_id": "1", "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    assert _provider("cuda:0", {"use_tf32": 1})[1]["use_tf32"] == "1"
 
 
 def test_bytes_that_are_no_graph_are_an_engine_error() -> None:

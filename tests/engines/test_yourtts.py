@@ -26,7 +26,7 @@ from TTS.tts.models.vits import Vits
 from TTS.tts.utils.speakers import SpeakerManager
 
 from farm.engines.cloning import passes, speakers
-from farm.engines.yourtts import YourTts, mapped
+from farm.engines.yourtts import YourTts, _device, mapped
 
 SILENT = {"noise_scale": 0.0, "noise_w": 0.0}
 
@@ -302,3 +302,11 @@ def test_the_spline_is_coquis_inside_its_bounds_and_the_identity_outside() -> No
     found = passes.unspline(values, widths, heights, slopes, 5.0)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     assert torch.equal(found[values.abs() > 5], values[values.abs() > 5])
+
+
+def test_a_card_convolves_with_all_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert _device("cuda:0") == "cuda:0"
+    assert torch.backends.cudnn.allow_tf32 is False
+    assert torch.backends.cuda.matmul.allow_tf32 is False

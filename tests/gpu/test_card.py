@@ -45,6 +45,7 @@ def test_a_session_runs_on_the_card_and_says_so(card: str) -> None:
     assert session.get_providers()[0] == "CUDAExecutionProvider"
     options = session.get_provider_options()["CUDAExecutionProvider"]
     assert (options["device_id"], options["cudnn_conv_algo_search"]) == ("0", "HEURISTIC")
+    assert options["use_tf32"] == "0"
 
 
 @only_a_card
