@@ -56,7 +56,7 @@ class Engine(ABC):
     def stream(self, segment: Segment) -> Iterator[Audio]:
         """Speak a segment, piece after piece as its sound is there; raises as `speak` does.
 
-        Each piece has the warnings, none has timings. The samples are `speak`'s within 1e-5. Here
-        all is one piece.
+        Each piece has the warnings; timings are there only where one piece is all, as here. The
+        samples together are `speak`'s within 1e-5.
         """
         yield from self.speak([segment])

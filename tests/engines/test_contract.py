@@ -193,3 +193,14 @@ def test_a_batch_in_one_pass_says_what_each_says_alone(voice: Voice, tmp_path: P
         assert among.timings == alone.timings
         assert len(among.samples) == len(alone.samples)
         assert np.abs(among.samples - alone.samples).max() < 1e-3
+
+
+def test_a_stream_has_the_samples_of_what_is_spoken_at_once(engine: Engine) -> None:
+    for text in TEXTS:
+        pieces = list(engine.stream(segment(text, volume=-6.0)))
+        whole = speak(engine, text, volume=-6.0)
+        together = np.concatenate([each.samples for each in pieces])
+        np.testing.assert_allclose(together, whole.samples, atol=1e-5)
+        assert {each.warnings for each in pieces} == {whole.warnings}
+    with pytest.raises(EngineError):
+        next(engine.stream(segment("")))
