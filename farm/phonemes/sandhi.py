@@ -36,6 +36,9 @@ _SERIES = frozenset("月号一")
 _ENDS_IN_ONE = re.compile(r"(?:统|万|唯|同|单|之|周|专|划|均|合|归|数|纯|星期|礼拜)一$")
 #: What is counted by a word such as 这首, 一把: a measure leans on the noun after it.
 _COUNTING = re.compile(r"^[这那哪一两几每各某半]")
+#: Word classes of what has an inside, the neutral 里 (公里 is a measure, 阿里 a name).
+_PLACES = frozenset(("f", "n", "r", "s", "t"))
+_NO_PLACES = frozenset(("邻里", "故里", "乡里", "哪里"))
 #: Word classes in which 不 stands between a verb and what is not managed.
 _NOT_MANAGED = frozenset(("l", "v", "i", "a", "vn"))
 
@@ -74,8 +77,8 @@ def _neutral(syllables: list[Syllable], kinds: Sequence[str]) -> list[Syllable]:
         text = "".join(syllables[place].text for place in places)
         last, kind = places[-1], kinds[syllables[places[-1]].word]
         suffix = len(places) > 1 and text[-1] in "们么"
-        inside = text[-1] == "里" and last > 0 and (len(places) > 1 or kind == "f")
-        twice = len(places) == 2 and text[0] == text[1] and kind[:1] == "v"
+        inside = text[-1] == "里" and last > 0 and kind in _PLACES and text not in _NO_PLACES
+        twice = len(places) == 2 and text[0] == text[1] and kind == "v"
         if text in NEUTRAL or text[-2:] in NEUTRAL or suffix or inside or twice:
             syllables[last] = _toned(syllables[last], 5)
     return syllables
