@@ -1,6 +1,5 @@
 """PaddleSpeech's symbols and maps, made the way its own preprocessing makes them."""
 
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -8,18 +7,13 @@ import pytest
 from farm.errors import EngineError
 from farm.phonemes import paddle
 from farm.phonemes.paddle import english, mandarin, read_map, split
+from tests.data.paddle.maps import INITIALS, lexicon
 
 HERE = Path(__file__).parent
-INITIALS = str.split("b p m f d t n l g k h j q x zh ch sh r z c s")
-FINALS = str.split(
-    "a ai an ang ao e ei en eng i ia ian iang iao ie ii iii in ing io iong iou o ong ou u ua uai "
-    "uan uang uei uen ueng uo v van ve vn"
-)
-TONED = {f"{final}{r}{tone}" for final, r, tone in product(FINALS, ("", "r"), "12345")}
-#: What CSMSC's map has in it: Mandarin with erhua, and pauses.
-CSMSC = {*INITIALS, *TONED, *(f"er{tone}" for tone in "12345"), "sp", "sil", "<pad>", "<eos>"}
+#: A map with every symbol of Mandarin.
+WHOLE = set(lexicon())
 #: Without erhua and without neutral `ou5`.
-PLAIN = {symbol for symbol in CSMSC if not symbol[:-1].endswith("r") or symbol[:2] == "er"}
+PLAIN = {symbol for symbol in WHOLE if not symbol[:-1].endswith("r") or symbol[:2] == "er"}
 ARPABET = {"AH0", "P", "AY1", "TH", "N", "HH", "L", "OW1", "W", "ER1", "D", "sp", ",", "."}
 TABLE = [
     line.split("\t")
@@ -30,7 +24,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("text", "symbols"), TABLE)
 def test_texts_are_spelled_as_the_lexicon_spells_them(text: str, symbols: str) -> None:
-    said = mandarin(text, CSMSC)
+    said = mandarin(text, WHOLE)
     assert (list(said.symbols), said.warnings()) == (symbols.split(), ())
 
 
@@ -50,8 +44,8 @@ def test_a_syllable_is_an_initial_and_a_full_final(syllable: str, symbols: str) 
 
 
 def test_erhua_that_a_map_lacks_becomes_a_syllable_of_its_own() -> None:
-    assert mandarin("一点儿", PLAIN).symbols == ("i4", "d", "ian3", "er5")
-    assert mandarin("一点儿", PLAIN - {"er5"}).symbols == ("i4", "d", "ian3", "er4")
+    assert mandarin("一点儿", PLAIN).symbols == ("i4", "d", "ian3", "er2")
+    assert mandarin("一首歌儿", PLAIN - {"er1"}).symbols[-3:] == ("g", "e1", "er2")
 
 
 def test_a_neutral_final_that_a_map_lacks_takes_the_nearest_tone() -> None:
@@ -64,17 +58,17 @@ def test_a_syllable_without_symbols_is_left_out_and_named() -> None:
 
 
 def test_english_is_arpabet_where_the_map_has_it() -> None:
-    said = mandarin("我用Python。", CSMSC | {"AH0", "P", "AY1", "TH", "AA0", "AA2", "N"})
+    said = mandarin("我用Python。", WHOLE | {"AH0", "P", "AY1", "TH", "AA0", "AA2", "N"})
     assert said.symbols[:4] == ("uo3", "iong4", "sp", "P")
     assert said.symbols[-1] == "N"
     assert said.spelled == ()
 
 
 def test_english_is_spelled_where_the_map_is_mandarin_only() -> None:
-    said = mandarin("用Pi", CSMSC)
+    said = mandarin("用Pi", WHOLE)
     assert said.symbols == ("iong4", "p", "i4", "ai4")
     assert said.spelled == ("Pi",)
-    assert mandarin("用PI", CSMSC).spelled == ()
+    assert mandarin("用PI", WHOLE).spelled == ()
 
 
 def test_english_voices_pause_at_marks_but_not_at_the_end() -> None:
@@ -93,7 +87,7 @@ def test_english_voices_pause_at_marks_but_not_at_the_end() -> None:
 
 
 def test_a_map_without_pauses_gets_none() -> None:
-    assert "sp" not in mandarin("你好，世界", CSMSC - {"sp"}).symbols
+    assert "sp" not in mandarin("你好，世界", WHOLE - {"sp"}).symbols
 
 
 def test_a_map_is_read_as_paddle_writes_it(tmp_path: Path) -> None:
@@ -117,6 +111,6 @@ def test_a_map_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_of_a_map_is_known_as_mixed_only_with_both_languages() -> None:
-    assert paddle.is_mixed(CSMSC | ARPABET)
-    assert not paddle.is_mixed(CSMSC)
+    assert paddle.is_mixed(WHOLE | ARPABET)
+    assert not paddle.is_mixed(WHOLE)
     assert not paddle.is_mixed(ARPABET)
