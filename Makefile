@@ -12,8 +12,8 @@ BIN := $(VENV)/bin
 UV := $(shell uv --version >/dev/null 2>&1 && command -v uv || echo $(BIN)/uv)
 
 # EXTRAS=all adds torch, coqui-tts and the programs whose exports the tests speak (5 GB); EXTRAS=gpu is
-# that with onnxruntime-gpu. Without it `setup` and what runs the farm have the light set, and what
-# checks it has the tests' tools, too.
+# that with onnxruntime-gpu; the tests then fetch PaddleSpeech as well (268 MB, once). Without it
+# `setup` and what runs the farm have the light set, and what checks it has the tests' tools, too.
 EXTRAS ?= dev
 SET_dev := dev
 SET_all := all

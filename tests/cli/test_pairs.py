@@ -14,7 +14,8 @@ from farm.cli import trying
 from farm.errors import EngineError, InvalidInput
 from tests.cli.conftest import Command
 from tests.cli.test_pulling import hub
-from tests.engines.fastspeech.voices import PADDLE, VOCOS
+from tests.engines.fastspeech.voices import VOCOS
+from tests.exports import export
 from tests.hub import Hub
 
 __all__ = ["hub"]
@@ -40,10 +41,10 @@ SPEAKERS = PAIR | {
 
 
 def holding(folder: Path, files: Mapping[str, str]) -> Path:
-    """A folder of committed exports under other names."""
+    """A folder of exports under other names."""
     folder.mkdir()
     for name, source in files.items():
-        shutil.copyfile(PADDLE / source, folder / name)
+        shutil.copyfile(export("paddle") / source, folder / name)
     return folder
 
 
@@ -126,7 +127,9 @@ def test_a_voice_of_a_repository_is_pulled_with_its_vocoder(
     hub: Hub, data: Data, command: Command
 ) -> None:
     more = PAIR | {"c.onnx": "fastspeech2_aishell3.onnx"}
-    files = {f"zh/{name}": (PADDLE / source).read_bytes() for name, source in more.items()}
+    files = {
+        f"zh/{name}": (export("paddle") / source).read_bytes() for name, source in more.items()
+    }
     hub.add("ann/mandarin", {"README.md": b"---\nlicense: apache-2.0\n---\n", **files})
     with pytest.raises(InvalidInput, match=r"holds zh/a.onnx, zh/c.onnx where one acoustic model"):
         command("voices", "pull", "hf:ann/mandarin")

@@ -61,7 +61,7 @@ def test_of_several_alphabets_those_not_installed_are_named_so(
 
     monkeypatch.setattr(phonemes, "version", version_of)
     assert phonemiser("fastspeech2") == (
-        "paddle-1+pypinyin-1.0+rjieba-1.0/arpabet-absent/espeak-1+piper-tts-1.0"
+        "paddle-2+pypinyin-1.0+rjieba-1.0/arpabet-absent/espeak-1+piper-tts-1.0"
     )
 
 

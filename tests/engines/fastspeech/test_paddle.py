@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from farm.engines.fastspeech2 import FastSpeech2
 from farm.errors import EngineError
 from farm.jobs import Voice
-from tests.engines.fastspeech.voices import FORMS, IDS, PADDLE, load, make, segment, symbols
+from tests.engines.fastspeech.voices import FORMS, IDS, load, make, segment, symbols
+from tests.exports import export
 
-GOLDEN = np.load(PADDLE / "golden.npz")
 HOP = 300
+
+Golden = Mapping[str, NDArray[np.float32]]
 
 
 def speak(engine: FastSpeech2, ids: list[int], **prosody: Any) -> NDArray[np.float32]:
@@ -29,6 +32,13 @@ def frames(engine: FastSpeech2, ids: list[int], **prosody: Any) -> list[int]:
     return [timing.samples // HOP for timing in audio.timings]
 
 
+@pytest.fixture(scope="module")
+def golden() -> Golden:
+    """What Paddle itself gives, by model and number of the ids."""
+    with np.load(export("paddle") / "golden.npz") as arrays:
+        return dict(arrays)
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> FastSpeech2:
     return load("paddle", tmp_path, alphabet="symbols")
@@ -36,35 +46,43 @@ def engine(tmp_path: Path) -> FastSpeech2:
 
 @pytest.mark.parametrize("form", ["paddle", "paddle_mb_melgan"])
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_signal_is_the_one_that_paddle_gives(form: str, number: int, tmp_path: Path) -> None:
+def test_the_signal_is_the_one_that_paddle_gives(
+    form: str, number: int, tmp_path: Path, golden: Golden
+) -> None:
     found = speak(load(form, tmp_path, alphabet="symbols"), IDS[number])
     kind = "mb_melgan" if form.endswith("melgan") else "hifigan"
-    np.testing.assert_allclose(found, GOLDEN[f"csmsc_{kind}_{number}"], atol=1e-5)
+    np.testing.assert_allclose(found, golden[f"csmsc_{kind}_{number}"], atol=1e-5)
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_three_graphs_give_the_signal_of_paddles_whole_mel(number: int, tmp_path: Path) -> None:
+def test_three_graphs_give_the_signal_of_paddles_whole_mel(
+    number: int, tmp_path: Path, golden: Golden
+) -> None:
     engine = load("paddle_streaming", tmp_path, alphabet="symbols")
-    (expected,) = engine._vocoder.speak([GOLDEN[f"stream_mel_{number}"]])
+    (expected,) = engine._vocoder.speak([golden[f"stream_mel_{number}"]])
     np.testing.assert_allclose(speak(engine, IDS[number]), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("speaker", "number"), [("SSB0005", 1), ("SSB0009", 2), ("", 1)])
-def test_speakers_are_those_of_paddle(speaker: str, number: int, tmp_path: Path) -> None:
+def test_speakers_are_those_of_paddle(
+    speaker: str, number: int, tmp_path: Path, golden: Golden
+) -> None:
     engine = load("paddle_speakers", tmp_path, alphabet="symbols")
-    (expected,) = engine._vocoder.speak([GOLDEN[f"aishell3_mel_{number}"]])
+    (expected,) = engine._vocoder.speak([golden[f"aishell3_mel_{number}"]])
     np.testing.assert_allclose(speak(engine, IDS[1], speaker=speaker), expected, atol=1e-5)
 
 
-def test_speakers_differ() -> None:
-    mels = [GOLDEN[f"aishell3_mel_{number}"] for number in (1, 2)]
+def test_speakers_differ(golden: Golden) -> None:
+    mels = [golden[f"aishell3_mel_{number}"] for number in (1, 2)]
     assert mels[0].shape != mels[1].shape or np.abs(mels[0] - mels[1]).max() > 1e-3
 
 
-def test_timings_are_the_models_durations_symbol_by_symbol(engine: FastSpeech2) -> None:
+def test_timings_are_the_models_durations_symbol_by_symbol(
+    engine: FastSpeech2, golden: Golden
+) -> None:
     audio = engine.speak([segment(symbols(IDS[1]))])[0]
     assert [timing.symbol for timing in audio.timings] == symbols(IDS[1]).split()
-    assert sum(frames(engine, IDS[1])) == len(GOLDEN["csmsc_mel_1"])
+    assert sum(frames(engine, IDS[1])) == len(golden["csmsc_mel_1"])
 
 
 def test_half_the_speed_doubles_each_symbol_before_it_is_rounded(engine: FastSpeech2) -> None:

@@ -13,7 +13,8 @@ from onnx import TensorProto, helper
 from farm.engines.fastspeech.inverse import Inverse, of_metadata
 from farm.engines.fastspeech.vocoders import Vocoder
 from farm.errors import EngineError
-from tests.engines.fastspeech.voices import PADDLE, VOCOS
+from tests.engines.fastspeech.voices import VOCOS
+from tests.exports import export
 
 GOLDEN = np.load(VOCOS / "golden.npz")
 
@@ -66,7 +67,7 @@ def test_a_spectrum_that_nobody_explains_is_refused(metadata: dict[str, str], re
 
 
 def test_hop_and_bands_are_measured_not_believed() -> None:
-    told = open_vocoder(PADDLE / "hifigan.onnx").config()
+    told = open_vocoder(export("paddle") / "hifigan.onnx").config()
     assert (told.hop, told.bands, told.sample_rate) == (300, 80, None)
     told = open_vocoder(VOCOS / "same.onnx").config()
     assert (told.hop, told.bands, told.sample_rate, told.n_fft) == (256, 80, 22_050, 1024)
@@ -128,4 +129,4 @@ def test_a_vocoder_that_hears_everything_is_given_one_at_a_time(tmp_path: Path) 
 
 def test_a_graph_that_is_no_vocoder_is_told_what_is_known() -> None:
     with pytest.raises(EngineError, match=r"it takes text .*; known are one mel of rank 2 or 3"):
-        open_vocoder(PADDLE / "fastspeech2_csmsc.onnx")
+        open_vocoder(export("paddle") / "fastspeech2_csmsc.onnx")

@@ -1,7 +1,7 @@
 """Voices of every form that the engine knows, from exports with random weights and the farm's own.
 
-`tests/data/paddle` and `tests/data/vocos` hold small exports with the scripts that made them;
-`tests.exports` makes Coqui's; the farm's own acoustic model and vocoder are trained.
+`tests.exports` makes PaddleSpeech's and Coqui's, `tests/data/vocos` holds those of Vocos with the
+script that made them; the farm's own acoustic model and vocoder are trained.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 from farm.builtin import SOURCE
 from farm.engines.fastspeech2 import FastSpeech2
 from farm.jobs import Prosody, Segment, Voice
+from tests.data.paddle.maps import csmsc
 from tests.exports import copy
 
 DATA = Path(__file__).parents[2] / "data"
-PADDLE, VOCOS = DATA / "paddle", DATA / "vocos"
+VOCOS = DATA / "vocos"
 
-#: The id sequences of which `tests/data/paddle/golden.npz` has Paddle's own results.
+#: The id sequences of which `golden.npz` of the export `paddle` has Paddle's own results.
 IDS = ([3, 9, 14, 5, 22, 7, 2], [2, 30, 11, 8, 40, 17, 6, 6, 25, 33, 19, 4, 12, 2])
 
 #: The farm's own model: log(F0 / 185 Hz) times 5, and log energy (training/acoustic.py).
@@ -71,14 +72,13 @@ def texts(form: str) -> tuple[str, ...]:
 
 def symbols(ids: list[int]) -> str:
     """Write ids in the symbols of the Paddle map."""
-    lines = (PADDLE / "phone_id_map.txt").read_text("utf-8").splitlines()
-    names = [line.split()[0] for line in lines]
+    names = csmsc()
     return " ".join(names[each] for each in ids)
 
 
 def paddle(folder: Path, **files: str) -> Voice:
     """Return a voice of PaddleSpeech's exports with further files by role."""
-    shutil.copytree(PADDLE, folder, dirs_exist_ok=True)
+    copy("paddle", folder)
     common = {
         "vocoder": "hifigan.onnx",
         "phones": "phone_id_map.txt",
