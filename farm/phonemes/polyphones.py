@@ -149,6 +149,7 @@ _RULES: dict[str, Rule] = {
     "行": _counted("hang2", "xing2"),
     "只": _counted("zhi1", "zhi3"),
     "还": _followed("huan2", "书钱债给清礼款账了", "hai2"),
+    "待": _followed("dai1", "在了着一上过到", "dai4"),
     "背": _followed("bei1", "着起上了包", "bei4"),
     "数": _followed("shu3", "一着了数到不", "shu4"),
     "倒": _followed("dao3", "下在塌", "dao4"),
