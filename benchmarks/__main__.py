@@ -64,8 +64,9 @@ def measure(file: VoiceFile, seconds: float, rounds: int, folder: Path) -> list[
     model = file.files["model"]
     rows = [
         Row(f"(a) bare engine, {processes} processes"),
-        Row("(b) the farm"),
-        Row(f"(b) with {DELAY_MS} ms more a store call"),
+        Row("(b) the farm, a file a paragraph"),
+        Row("(b) the farm, a file a sentence"),
+        Row(f"(b) a file a paragraph, {DELAY_MS} ms more a store call"),
         Row("(c) the `piper` command"),
     ]
     with (
@@ -78,13 +79,21 @@ def measure(file: VoiceFile, seconds: float, rounds: int, folder: Path) -> list[
             farm_run.batch(trial, file.id, folder / name, environment)
         for number in range(rounds):
             lines = material.sentences(round(4_000 * seconds / spent), number * 100_000)
-            size, where = sum(map(len, lines)), folder / str(number)
+            size, where = _size(lines), folder / str(number)
             rows[0].add(size, *bare.run(file, model.parent, lines, processes))
-            rows[1].add(size, *farm_run.measure(lines, file.id, where / "farm", farm))
-            rows[2].add(size, *farm_run.measure(lines, file.id, where / "slow", slow))
-            rows[3].add(size, piper_command.run(model, lines, where / "piper"))
+            paragraphs = material.paragraphs(lines)
+            rows[1].add(size, *farm_run.measure(paragraphs, file.id, where / "farm", farm))
+            again = material.sentences(size, number * 100_000 + 50_000)
+            rows[2].add(_size(again), *farm_run.measure(again, file.id, where / "lines", farm))
+            rows[3].add(size, *farm_run.measure(paragraphs, file.id, where / "slow", slow))
+            rows[4].add(size, piper_command.run(model, lines, where / "piper"))
             shutil.rmtree(where)
     return rows
+
+
+def _size(lines: list[str]) -> int:
+    """Characters."""
+    return sum(map(len, lines))
 
 
 def _own(file: VoiceFile) -> dict[str, str]:
@@ -95,7 +104,7 @@ def _own(file: VoiceFile) -> dict[str, str]:
 def farm(arguments: list[str]) -> None:
     """Measure every voice that is at hand."""
     parser = argparse.ArgumentParser(prog="scripts/bench farm", description=farm.__doc__)
-    parser.add_argument("--seconds", type=float, default=30, help="of (a), in a round")
+    parser.add_argument("--seconds", type=float, default=60, help="of (a), in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--voices", default="slt,medium")
     chosen = parser.parse_args(arguments)

@@ -10,6 +10,9 @@ from pathlib import Path
 from farm import builtin, text
 from farm.text import documents
 
+#: Sentences of a paragraph: 17 s.
+SENTENCES = 4
+
 SAMPLE = builtin.SOURCE / "sample" / "late-letters.epub"
 
 
@@ -29,6 +32,12 @@ def sentences(characters: int, first: int = 0) -> list[str]:
         found.append(line)
         size += len(line)
     return found
+
+
+def paragraphs(sentences: list[str]) -> list[str]:
+    """Join sentences to paragraphs of four, the last of what is left."""
+    starts = range(0, len(sentences), SENTENCES)
+    return [" ".join(sentences[at : at + SENTENCES]) for at in starts]
 
 
 def _letters(number: int) -> str:

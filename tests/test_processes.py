@@ -1,9 +1,12 @@
-"""Supervised processes: what they leave on disk."""
+"""Processes: what supervised ones leave on disk, and what freed memory costs."""
 
 from __future__ import annotations
 
 import os
+import platform
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,25 @@ def test_a_long_log_is_set_aside_and_its_process_goes_on(
     finally:
         child.signal(signal.SIGKILL)
         child.process.wait()
+
+
+#: Each buffer is longer than those before, which glibc by itself maps anew.
+BUFFERS = """
+import resource, sys
+from farm import processes
+if sys.argv[1] == "kept":
+    processes.keep_freed_memory()
+for size in range(200_000, 2_000_000, 20_000):
+    bytearray(size)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+def faults(how: str) -> int:
+    command = [sys.executable, "-c", BUFFERS, how]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+def test_freed_memory_is_used_again() -> None:
+    assert faults("given back") - faults("kept") > 10_000

@@ -20,7 +20,7 @@ from farm.config import Settings
 from farm.errors import InvalidInput, Unavailable
 from farm.farm import Farm
 from farm.ledger import Ledger
-from farm.processes import die_with_parent
+from farm.processes import die_with_parent, keep_freed_memory
 from farm.revocation import begin_sweep
 from farm.slots import WITHOUT_DEVICE, Slot, Table, slots
 from farm.tasks import messages, signs
@@ -130,6 +130,7 @@ class Child:
         """Take a slot, tie this process to its parent, and load what was used last."""
         # Whatever it does, it ends when its parent ends in any way.
         die_with_parent(signal.SIGKILL)
+        keep_freed_memory()
         try:
             self._slot = self._table.take()
         except Unavailable as error:
