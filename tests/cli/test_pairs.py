@@ -22,7 +22,8 @@ __all__ = ["hub"]
 
 Data = Callable[..., Any]
 
-pytestmark = pytest.mark.usefixtures("home")
+#: The first of them downloads PaddleSpeech.
+pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.timeout(600)]
 
 MAP, CONFIG = "phone_id_map.txt", "default.yaml"
 PAIR = {"a.onnx": "fastspeech2_csmsc.onnx", "b.onnx": "hifigan.onnx", MAP: MAP, CONFIG: CONFIG}

@@ -15,6 +15,9 @@ from farm.engines.fastspeech2 import FastSpeech2
 from farm.errors import EngineError
 from tests.engines.fastspeech.voices import FORMS, load, make, segment, texts
 
+#: The first of them downloads PaddleSpeech.
+pytestmark = pytest.mark.timeout(600)
+
 #: Decibels below full scale: what a cut tail may hold beyond the single run.
 SILENT = 10 ** (-50 / 20)
 

@@ -18,6 +18,9 @@ from farm.jobs import Voice
 from tests.engines.fastspeech.voices import FORMS, IDS, load, make, segment, symbols
 from tests.exports import export
 
+#: The first of them downloads PaddleSpeech.
+pytestmark = pytest.mark.timeout(600)
+
 HOP = 300
 
 Golden = Mapping[str, NDArray[np.float32]]

@@ -16,6 +16,9 @@ from farm.errors import EngineError
 from tests.engines.fastspeech.voices import VOCOS
 from tests.exports import export
 
+#: The first of them downloads PaddleSpeech.
+pytestmark = pytest.mark.timeout(600)
+
 GOLDEN = np.load(VOCOS / "golden.npz")
 
 
