@@ -14,7 +14,6 @@ from farm.cli import trying
 from farm.errors import EngineError, InvalidInput
 from tests.cli.conftest import Command
 from tests.cli.test_pulling import hub
-from tests.engines.fastspeech.voices import VOCOS
 from tests.exports import export
 from tests.hub import Hub
 
@@ -96,7 +95,7 @@ def test_a_folder_is_added_by_what_its_graphs_are(
 
 def test_a_vocoder_that_gives_a_spectrum_is_one_too(tmp_path: Path, command: Command) -> None:
     folder = holding(tmp_path / "pair", PAIR)
-    shutil.copyfile(VOCOS / "same.onnx", folder / "b.onnx")
+    shutil.copyfile(export("vocos") / "same.onnx", folder / "b.onnx")
     with pytest.raises(EngineError, match="do not fit: sample_rate 24000 against 22050"):
         command("voices", "add", folder)
 

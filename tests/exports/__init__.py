@@ -56,6 +56,7 @@ EXPORTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "sherpa_jieba": ("sherpa", *_PIPER),
     "sherpa_piper": ("sherpa", *_PIPER),
     "sherpa_speakers": ("sherpa", *_PIPER),
+    "vocos": ("vocos", (), ("vocos",)),
     "yourtts": ("yourtts", ("your_voices",), ("coqui-tts",)),
 }
 

@@ -13,13 +13,10 @@ from onnx import TensorProto, helper
 from farm.engines.fastspeech.inverse import Inverse, of_metadata
 from farm.engines.fastspeech.vocoders import Vocoder
 from farm.errors import EngineError
-from tests.engines.fastspeech.voices import VOCOS
 from tests.exports import export
 
 #: The first of them downloads PaddleSpeech.
 pytestmark = pytest.mark.timeout(600)
-
-GOLDEN = np.load(VOCOS / "golden.npz")
 
 
 def open_vocoder(path: Path) -> Vocoder:
@@ -28,9 +25,10 @@ def open_vocoder(path: Path) -> Vocoder:
 
 @pytest.mark.parametrize("padding", ["same", "center"])
 def test_vocos_gives_what_its_own_inverse_transform_gives(padding: str) -> None:
-    vocoder = open_vocoder(VOCOS / f"{padding}.onnx")
-    (found,) = vocoder.speak([GOLDEN["mel"][0].T])
-    expected = GOLDEN[padding]
+    vocoder = open_vocoder(export("vocos") / f"{padding}.onnx")
+    with np.load(export("vocos") / "golden.npz") as golden:
+        mel, expected = golden["mel"], golden[padding]
+    (found,) = vocoder.speak([mel[0].T])
     reach = vocoder.rest * vocoder.hop
     # `center` gives one hop less than there are frames.
     assert 0 <= len(found) - len(expected) <= vocoder.hop
@@ -72,7 +70,7 @@ def test_a_spectrum_that_nobody_explains_is_refused(metadata: dict[str, str], re
 def test_hop_and_bands_are_measured_not_believed() -> None:
     told = open_vocoder(export("paddle") / "hifigan.onnx").config()
     assert (told.hop, told.bands, told.sample_rate) == (300, 80, None)
-    told = open_vocoder(VOCOS / "same.onnx").config()
+    told = open_vocoder(export("vocos") / "same.onnx").config()
     assert (told.hop, told.bands, told.sample_rate, told.n_fft) == (256, 80, 22_050, 1024)
 
 

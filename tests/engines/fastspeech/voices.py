@@ -1,7 +1,7 @@
 """Voices of every form that the engine knows, from exports with random weights and the farm's own.
 
-`tests.exports` makes PaddleSpeech's and Coqui's, `tests/data/vocos` holds those of Vocos with the
-script that made them; the farm's own acoustic model and vocoder are trained.
+`tests.exports` makes PaddleSpeech's, Coqui's and Vocos's; the farm's own acoustic model and vocoder
+are trained.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from farm.builtin import SOURCE
 from farm.engines.fastspeech2 import FastSpeech2
 from farm.jobs import Prosody, Segment, Voice
 from tests.data.paddle.maps import csmsc
-from tests.exports import copy
-
-DATA = Path(__file__).parents[2] / "data"
-VOCOS = DATA / "vocos"
+from tests.exports import copy, export
 
 #: The id sequences of which `golden.npz` of the export `paddle` has Paddle's own results.
 IDS = ([3, 9, 14, 5, 22, 7, 2], [2, 30, 11, 8, 40, 17, 6, 6, 25, 33, 19, 4, 12, 2])
@@ -107,7 +104,7 @@ def coqui(kind: str, folder: Path, **files: str) -> Voice:
 
 
 def _vocos(padding: str, folder: Path) -> Voice:
-    shutil.copyfile(VOCOS / f"{padding}.onnx", folder / "vocos.onnx")
+    shutil.copyfile(export("vocos") / f"{padding}.onnx", folder / "vocos.onnx")
     told = {"audio": json.loads((copy("forward_tts", folder) / "config.json").read_text())["audio"]}
     (folder / "vocoder.json").write_text(json.dumps(told), "utf-8")
     return _voice("en", 22_050, {**_COQUI_FILES, "vocoder": "vocos.onnx"})

@@ -1,9 +1,4 @@
-"""Make a small Vocos in the form that sherpa-onnx takes: mel -> magnitude, cosine, sine.
-
-Run it where torch, torchaudio, onnx and, without what it depends on, vocos are installed:
-
-    uv pip install --no-deps vocos==0.1.0
-    python tests/data/vocos/make.py tests/data/vocos
+"""A small Vocos in the form that sherpa-onnx takes: mel -> magnitude, cosine, sine.
 
 What is genuine: `VocosBackbone` and `ISTFTHead`, with random weights; the head's last steps, which
 ONNX has no complex numbers for, are repeated. The metadata's names are sherpa-onnx's
@@ -17,6 +12,7 @@ import importlib.util
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +25,9 @@ BANDS, WIDTH, N_FFT, HOP, SAMPLE_RATE = 80, 16, 1024, 256, 22_050
 def skip_package() -> None:
     """Let vocos's modules be imported without its `__init__`."""
     package = types.ModuleType("vocos")
-    package.__path__ = [str(Path(str(importlib.util.find_spec("vocos").origin)).parent)]
+    spec = importlib.util.find_spec("vocos")
+    assert spec is not None
+    package.__path__ = [str(Path(str(spec.origin)).parent)]
     sys.modules["vocos"] = package
 
 
@@ -47,14 +45,14 @@ class Spectrum(nn.Module):
         return torch.clip(torch.exp(magnitude), max=1e2), torch.cos(phase), torch.sin(phase)
 
 
-def main(out: Path) -> None:
+def make(out: Path) -> None:
     """Write one graph for each padding that Vocos knows, and what Vocos itself gives."""
     skip_package()
     from vocos.heads import ISTFTHead
     from vocos.models import VocosBackbone
 
     torch.manual_seed(20261122)
-    golden: dict[str, np.ndarray] = {"mel": torch.randn(1, BANDS, 40).numpy() - 3}
+    golden: dict[str, Any] = {"mel": torch.randn(1, BANDS, 40).numpy() - 3}
     backbone = VocosBackbone(BANDS, WIDTH, 32, 2).eval()
     for padding in ("same", "center"):
         head = ISTFTHead(WIDTH, N_FFT, HOP, padding).eval()
@@ -94,4 +92,4 @@ def write(model: nn.Module, padding: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    make(Path(sys.argv[2]))
