@@ -36,8 +36,9 @@ demo: setup  ## turn the sample book into an audiobook in out/demo
 up: setup  ## run the farm until Ctrl-C
 	@$(BIN)/farm up
 
+# Two files at a time, for many tests wait for processes; what ARGS names, one test after another.
 test: dev  ## run the tests (EXTRAS=all: with every engine)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadfile --max-worker-restart 0)
 
 faults: dev  ## kill every kind of process in turn (an hour)
 	@$(BIN)/python -m pytest -m faults -raP -o faulthandler_timeout=0 $(ARGS)

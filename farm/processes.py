@@ -25,6 +25,8 @@ _PR_SET_PDEATHSIG = 1
 #: less than so many bytes come from the heap.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES, _HEAP_BYTES = 64 << 20, 32 << 20
+#: Found here: between fork and exec another thread's lock may forbid to look for it.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 #: Seconds that a child may take to end by itself.
 STOP_S = 8.0
 #: Bytes of a log, after which it becomes `.1` in place of the last one.
@@ -35,8 +37,8 @@ HEALTHY_S = 60.0
 
 def die_with_parent(number: int = signal.SIGTERM) -> None:
     """Ask the kernel to send this process a signal when its parent ends (Linux: prctl(2))."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, number)
 
 
 def keep_freed_memory() -> None:

@@ -13,6 +13,8 @@ import pytest
 import redis
 from hypothesis import settings
 
+from farm.processes import die_with_parent
+
 # On a busy machine the first example, which loads what it needs, may take a while.
 settings.register_profile("farm", parent=settings(), deadline=None)
 settings.load_profile("farm")
@@ -39,6 +41,7 @@ def redis_server() -> Iterator[str]:
             *("--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(folder)),
         ],
         stdout=subprocess.DEVNULL,
+        preexec_fn=die_with_parent,
     )
     url = f"unix://{socket}"
     client = redis.Redis.from_url(url)

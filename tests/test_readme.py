@@ -42,6 +42,9 @@ SERVICES = [
     "farm api",
 ]
 
+#: What a command is told besides, for its usual port may be taken here.
+PORTS = {"farm api": "--port 0"}
+
 #: What each command leaves in its folder.
 MADE = {
     "farm say 'Siobhan wrote to Ms. Nguyen.' --lexicon configs/lexicons/names.pls -o names.wav": [
@@ -117,7 +120,7 @@ def run(reader: Home, command: str) -> subprocess.CompletedProcess[str]:
 def service(reader: Home, command: str) -> Iterator[subprocess.Popen[str]]:
     """Run a line that goes on until Ctrl-C, and press it; it must end well."""
     process = subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
+        ["bash", "-c", f"exec {command} {PORTS.get(command, '')}"],
         cwd=reader.folder,
         env=reader.environment,
         stdout=subprocess.PIPE,

@@ -26,6 +26,7 @@ from farm.errors import InvalidInput
 from farm.submission import find
 from farm.tasks.app import create_celery, create_farm
 from tests.api.streams import heard
+from tests.storage.servers import free_port
 
 Command = Callable[..., Result]
 
@@ -133,8 +134,7 @@ def test_a_stream_ends_with_its_server_and_goes_on_at_the_next(
     settings = read_settings(home=home, broker_url=SecretStr(redis_url))
     farm = create_farm(settings, create_celery(settings))
     ledger = farm.ledger
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     with serving(home, redis_url, "--port", port) as (process, url):
         body = {"kind": "batch", "lines": [{"id": "1", "text": "One."}]}
         httpx.put(f"{url}/v1/jobs/told", json=body).raise_for_status()

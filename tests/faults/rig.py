@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import urllib3
 
 from farm.access import KeyFile
 from farm.builtin import prepare
+from farm.processes import die_with_parent
 from tests.faults.checker import Bucket
 from tests.faults.database import Redis
 from tests.faults.proxy import Proxy, faulty
@@ -93,6 +95,8 @@ class Process:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # Of a test run that is killed nothing goes on. Its threads outlive their processes.
+                preexec_fn=partial(die_with_parent, signal.SIGKILL),
             )
         self.ended = 0.0
 

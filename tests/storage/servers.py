@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from farm.processes import die_with_parent
 
 BUCKET = "farm"
 
@@ -32,6 +35,9 @@ _POLICY = {
 }
 
 _START_S = 30.0
+
+#: Ports that Linux gives nobody who asks for any: what is free stays so until it is taken.
+_PORTS = range(20_000, 32_768)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def serve(name: str, folder: Path) -> Iterator[Server]:
             env=os.environ
             | {"NANIO_ACCESS_KEY": "farmtest", "NANIO_SECRET_KEY": "farmtestsecret"}
             | {"INITIAL_NO_AUTH_ACTION_COUNT": str(_UNSIGNED)},
+            preexec_fn=die_with_parent,
         )
     try:
         _wait(port, process, log)
@@ -91,11 +98,12 @@ def connect(server: Server) -> Any:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody listens on, for a server that is started later."""
+    while True:
+        port = secrets.choice(_PORTS)  # `random` may be seeded, in all test processes alike
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _arguments(name: str, port: int, data: Path) -> list[str]:

@@ -22,6 +22,7 @@ from farm.tasks.monitor import password
 from farm.tasks.worker import legible
 from tests.homes import until
 from tests.redises import redis_server
+from tests.storage.servers import free_port
 
 
 @contextmanager
@@ -60,8 +61,7 @@ def test_a_password_is_made_once_and_is_nobody_else_s_to_read(tmp_path: Path) ->
 def test_flower_reads_queues_of_a_redis_with_a_password_and_keeps_what_it_saw(
     kind: str, tmp_path: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with redis_server("--port", str(port), "--requirepass", "hush~1") as server:
         place = f"127.0.0.1:{port}/0" if kind == "tcp" else str(server.socket)
         url = f"{'redis' if kind == 'tcp' else 'unix'}://:hush~1@{place}"
