@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import redis
 
 from farm.embedded import redis_executable
+from farm.processes import die_with_parent
 from tests.homes import until
 from tests.storage.servers import free_port
 
@@ -40,6 +42,14 @@ masterauth {password}
 """
 
 
+#: Linux ends what dies with its parent when the thread that started it ends; this one never does.
+_STARTER = ThreadPoolExecutor(1)
+
+
+def _begin(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=log, preexec_fn=die_with_parent)
+
+
 class Redis:
     """A Redis at an address and with a folder of its own."""
 
@@ -58,7 +68,8 @@ class Redis:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([redis_executable(), str(self._conf)], stdout=log)
+            command = [redis_executable(), str(self._conf)]
+            self.process = _STARTER.submit(_begin, command, log).result()
 
         def answers() -> bool:
             with contextlib.suppress(redis.RedisError), self.client() as client:
