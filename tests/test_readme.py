@@ -145,7 +145,6 @@ def test_every_command_is_run_or_says_why_not() -> None:
     assert [line for line in RUN if not line.startswith("farm ")] == []
 
 
-@pytest.mark.timeout(300)
 def test_the_commands_do_what_the_readme_says(reader: Home) -> None:
     with service(reader, "farm up") as up:
         assert up.stdout is not None
@@ -160,7 +159,6 @@ def test_the_commands_do_what_the_readme_says(reader: Home) -> None:
     assert [json.loads(row)["id"] for row in rows] == ["greeting", "price"]
 
 
-@pytest.mark.timeout(300)
 def test_several_hosts_are_run_as_the_readme_says(reader: Home, redis_url: str) -> None:
     reader.environment |= {
         "FARM_BROKER_URL": redis_url,

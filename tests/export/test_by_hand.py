@@ -47,7 +47,6 @@ def health(url: str) -> str:
     return str(urllib3.request("GET", f"{url}/health", retries=False).json()["status"])
 
 
-@pytest.mark.timeout(300)
 def test_a_checkpoint_is_made_added_exported_and_heard_by_both_engines(reader: Home) -> None:
     made = make(reader.folder)
     assert made.returncode == 0, made.stderr

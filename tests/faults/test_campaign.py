@@ -35,7 +35,6 @@ def test_no_two_sentences_are_alike() -> None:
     assert len(set(sentences(1, 2000))) == 2000
 
 
-@pytest.mark.timeout(300)
 def test_a_few_faults_lose_nothing_and_double_nothing(server: Server, tmp_path: Path) -> None:
     faults = schedule.schedule(SEED, schedule.FEW, (0.3, 1.5), (0.5, 1.5))
     wanted = orders(SEED, 4, 12, faults[-1].at * 0.7)
