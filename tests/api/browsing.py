@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 #: Milliseconds that anything may take on a busy machine.
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 #: Notes in `heard` every sentence that is marked, however short it is.
 FOLLOW = """
 window.heard = [];

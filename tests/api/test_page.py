@@ -54,7 +54,7 @@ def done(api: Api, name: str = "j", text: str = TEXT, **more: Any) -> dict[str, 
 
 
 def shows(here: Visit, selector: str, *texts: str) -> None:
-    expect(here.page.locator(selector)).to_have_text(list(texts), timeout=20_000)
+    expect(here.page.locator(selector)).to_have_text(list(texts))
 
 
 def test_a_book_is_chosen_estimated_read_heard_and_fetched(
