@@ -22,6 +22,7 @@ from typing import Any
 from farm.audio import Audio
 from farm.engines.base import Engine
 from farm.engines.breaker import Broken
+from farm.engines.dialects import languages
 from farm.engines.http_client import (
     Answer,
     Client,
@@ -167,6 +168,8 @@ class _PiperTts(_Dialect):
         self._voice = voice
 
     def body(self, segment: Segment) -> dict[str, Any]:
+        own = self._voice.language  # the service takes any text, and reads it in that
+        languages.choose(segment.language or own, (own,), f"voice {self._voice.id!r}")
         prosody, given = segment.prosody, self._voice.parameters
         body: dict[str, Any] = {"text": segment.text, "voice": _remote(self._voice)}
         body |= self._speaker(prosody.speaker or str(given.get("speaker", "")))

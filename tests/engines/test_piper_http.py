@@ -157,6 +157,16 @@ def test_the_farms_service_refuses_a_language_that_the_voice_does_not_speak(own:
         connect(voice(own)).speak([segment(language="zh-CN")])
 
 
+def test_piper_tts_is_not_asked_for_a_language_that_the_voice_does_not_speak() -> None:
+    with scripted({"tiny": {}}, good) as there:
+        engine = connect(replace(voice(there.url), sample_rate=8_000))
+        with pytest.raises(EngineError, match="voice 'tiny' does not speak 'fr', only en-US"):
+            engine.speak([segment(language="fr")])
+        assert there.bodies == []
+        engine.speak([segment(language="en-GB")])
+        assert there.bodies == [{"text": TEXT, "voice": "tiny"}]
+
+
 def test_speakers_of_piper_tts_are_asked_for_by_number(theirs: str) -> None:
     engine = connect(voice(theirs, "nixon", noise_scale=0, noise_w=0))
     ann, bob = speak(engine, speaker="ann").samples, speak(engine, speaker="bob").samples
