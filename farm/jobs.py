@@ -61,6 +61,8 @@ class Voice:
     files: Mapping[str, str] = field(default_factory=dict)
     """Role (`model`, `config`) to file name within `voices/<id>/<digest>/`."""
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
+    languages: tuple[str, ...] = ()
+    """BCP 47, where its model speaks several; empty: its own only, or nobody here knows."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class Item:
     """Why this item cannot be spoken; it is listed, and its neighbours go on."""
     warnings: tuple[str, ...] = ()
     """What its document asks for and the farm does otherwise."""
+    language: str = ""
+    """BCP 47; empty: the job's."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +251,7 @@ class Spec:
     """Unix seconds."""
     title: str = ""
     language: str = ""
-    """Empty: the voice's."""
+    """BCP 47; empty: the document's, else the voice's."""
     prosody: Prosody = Prosody()
     output: Output = Output()
     priority: Priority = "normal"

@@ -110,7 +110,7 @@ class _Speaker:
 
 def _speaker(block: Block, item: Item, spec: Spec, script: _Script) -> _Speaker:
     voice = spec.voices[block.voice or item.voice or spec.voice]
-    usual = voice.language if block.voice else spec.language or voice.language
+    usual = voice.language if block.voice else item.language or spec.language or voice.language
     return _Speaker(
         voice,
         block.prosody or item.prosody or spec.prosody,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from farm import keys, paging
 from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
-from farm.errors import Damaged, InvalidInput, JobError
+from farm.errors import Damaged, InvalidInput, JobError, UnknownVoice
 from farm.jobs import Block, Item, Spec, Voice
 from farm.plans import About, Head
 from farm.schema import to_json
 from farm.storage import Store, scratch
 from farm.text import Lexicons, documents, lexicon, lines, ssml
+from farm.voices import tongues
 
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 #: Engines that can change a voice's pitch; the others refuse a segment that asks for it.
 PITCHED = frozenset({"fastspeech2", "tone"})
-#: Engines whose voices speak one language, and refuse a segment in another.
-_MONOLINGUAL = frozenset({"fastspeech2", "piper"})
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,14 @@ def read(store: Store, spec: Spec, revision: int, ready: Callable[[int], None]) 
 
     Raises:
         InvalidInput: the document cannot be read at all.
+        UnknownVoice: the voice does not speak its language.
     """
     count = items = 0
     with _source(store, spec) as source:
         about = replace(source.about, cover=_keep_cover(store, spec, source.cover))
         store.put(keys.about(spec.id, revision), to_json(about))
-        warnings = lexicons(store, spec).unheard(_tongues(spec)) if spec.lexicons else ()
+        heard = _tongues(spec, source.about.language)
+        warnings = lexicons(store, spec).unheard(heard) if spec.lexicons else ()
         for page in paging.pages(_noted(source.items, warnings)):
             rows = b"\n".join(map(to_json, page))
             key = keys.plan(spec.id, revision, "source", count)
@@ -70,9 +71,10 @@ def _lexicon(store: Store, key: str) -> lexicon.Lexicon:
     return lexicon.read(data)
 
 
-def _tongues(spec: Spec) -> set[str]:
-    """The languages that a job's texts are in, as far as its spec says."""
-    return {spec.language, *(voice.language for voice in spec.voices.values())} - {""}
+def _tongues(spec: Spec, said: str) -> set[str]:
+    """The languages that a job's texts are in, as far as its spec and its document say."""
+    whole = spec.language or tongues.said(said)
+    return {whole, *(voice.language for voice in spec.voices.values())} - {""}
 
 
 def _noted(items: Iterable[Item], warnings: Sequence[str]) -> Iterator[Item]:
@@ -105,14 +107,14 @@ def _source(store: Store, spec: Spec) -> Iterator[_Source]:
             setting = _setting(Item(0, ""), spec)
             book = documents.read(path, spec.name, front_matter=spec.front_matter, setting=setting)
             about = About(book.title, book.author, book.language)
-            yield _Source(_sections(book.sections, spec), about, book.cover)
+            yield _Source(_sections(book, spec), about, book.cover)
 
 
 def _speech(data: bytes, spec: Spec) -> Item:
     item = Item(0, spec.id, spec.title)
     if spec.name.lower().endswith(".ssml"):
         return _marked_up(item, data, spec)
-    return replace(item, blocks=_paragraphs(_decoded(data)))
+    return _placed(replace(item, blocks=_paragraphs(_decoded(data))), spec)
 
 
 def _decoded(data: bytes) -> str:
@@ -131,8 +133,8 @@ def _paragraphs(words: str) -> tuple[Block, ...]:
     return tuple(Block(words[a:b], start=a) for a, b in spans if words[a:b].strip())
 
 
-def _sections(sections: Iterable[documents.Section], spec: Spec) -> Iterator[Item]:
-    for index, section in enumerate(sections):
+def _sections(book: documents.Document, spec: Spec) -> Iterator[Item]:
+    for index, section in enumerate(book.sections):
         item = Item(
             index,
             f"{index + 1:04d}",
@@ -141,7 +143,7 @@ def _sections(sections: Iterable[documents.Section], spec: Spec) -> Iterator[Ite
             section.blocks,
             warnings=section.warnings,
         )
-        yield _fitted(item, spec)
+        yield _fitted(_placed(item, spec, book.language), spec)
 
 
 def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Iterator[Item]:
@@ -169,25 +171,50 @@ def _line_item(index: int, line: lines.Line, spec: Spec) -> Item:
         format=line.format or "",
         prosody=replace(spec.prosody, speed=line.speed) if line.speed else None,
     )
-    if not line.ssml:
-        return replace(item, blocks=_paragraphs(line.text))
+    where = f"line {line.number}, in its SSML" if line.ssml else f"line {line.number}"
     try:
-        return _marked_up(item, line.ssml, spec)
+        if line.ssml:
+            return _marked_up(item, line.ssml, spec)
+        return _placed(replace(item, blocks=_paragraphs(line.text)), spec)
     except JobError as error:
-        return Item(index, line.id, error=f"line {line.number}, in its SSML: {error}")
+        return Item(index, line.id, error=f"{where}: {error}")
 
 
 def _marked_up(item: Item, data: str | bytes, spec: Spec) -> Item:
     """Give an item what its SSML says."""
     found = ssml.read(data, _setting(item, spec))
-    return _fitted(replace(item, blocks=found.blocks, warnings=found.warnings), spec)
+    item = replace(item, blocks=found.blocks, warnings=found.warnings)
+    return _fitted(_placed(item, spec, found.language), spec)
 
 
 def _setting(item: Item, spec: Spec) -> ssml.Setting:
     """What an item's SSML is read for."""
-    tongues = {name: voice.language for name, voice in spec.voices.items()}
-    language = spec.language or tongues[item.voice or spec.voice]
-    return ssml.Setting(tongues, item.prosody or spec.prosody, language)
+    own = {name: voice.language for name, voice in spec.voices.items()}
+    language = own[item.voice or spec.voice]
+    return ssml.Setting(own, item.prosody or spec.prosody, language, spec.language)
+
+
+def _placed(item: Item, spec: Spec, said: str = "") -> Item:
+    """Give an item the language of all in it that names none: the job's, else what is `said`.
+
+    Raises:
+        UnknownVoice: its voice does not speak that.
+    """
+    voice = spec.voices[item.voice or spec.voice]
+    language = spec.language or tongues.said(said)
+    if not language or all(block.voice or block.language for block in item.blocks):
+        return item
+    try:
+        own = tongues.tongue(voice, language)
+    except UnknownVoice as error:
+        if spec.language:
+            raise
+        raise UnknownVoice(
+            f"the document says that it is in {language!r}, and {error}: choose a voice that "
+            f"speaks it, or have it read as another language: --language {voice.language} "
+            "(`language` in the API)"
+        ) from error
+    return replace(item, language="" if own == (spec.language or voice.language) else own)
 
 
 def _fitted(item: Item, spec: Spec) -> Item:
@@ -201,25 +228,14 @@ def _fitted(item: Item, spec: Spec) -> Item:
             block = replace(block, prosody=replace(block.prosody, pitch=usual.pitch))
             message = f"engine {voice.engine!r} cannot change the pitch of the voice {voice.id!r}"
             warnings[f"{message}: it stays as it is"] = None
-        if block.language and block.language != voice.language:
-            block, warning = _in_tongue(block, voice)
-            warnings |= dict.fromkeys([warning] if warning else [])
+        if block.language:
+            block = _in_tongue(block, voice)
         blocks.append(block)
     return replace(item, blocks=tuple(blocks), warnings=tuple(warnings))
 
 
-def _in_tongue(block: Block, voice: Voice) -> tuple[Block, str]:
-    """Let a voice that speaks the block's language, or only its own, do it in its own way."""
-    own = replace(block, language=voice.language)
-    if _primary(block.language) == _primary(voice.language):
-        return own, ""
-    if voice.engine in _MONOLINGUAL:
-        return own, (
-            f"voice {voice.id!r} speaks {voice.language!r} only: "
-            f"what is in {block.language!r} is read as that"
-        )
-    return block, ""
-
-
-def _primary(language: str) -> str:
-    return language.lower().replace("_", "-").split("-")[0]
+def _in_tongue(block: Block, voice: Voice) -> Block:
+    """Call a block's language as its voice does; one that it does not speak its engine refuses."""
+    with suppress(UnknownVoice):
+        return replace(block, language=tongues.tongue(voice, block.language))
+    return block

@@ -99,7 +99,7 @@ class Options(Body):
     """Empty: the farm's default; `GET /v1/audio/voices` lists them."""
     title: Annotated[str, StringConstraints(max_length=500)] = ""
     language: Annotated[str, StringConstraints(max_length=35)] = ""
-    """BCP 47; empty: the voice's."""
+    """BCP 47, in place of what a document says it is in; empty: as it says, else the voice's."""
     speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
     pitch: Annotated[float, Field(ge=-24, le=24)] = 0.0
     """Semitones, where the voice's engine can."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from farm import voices
-from farm.cli import installing
+from farm.cli import checking, installing
 from farm.cli.installing import Draft
 from farm.config import Settings
 from farm.errors import InvalidInput, NotFound
@@ -49,7 +49,7 @@ def add(settings: Settings, wish: Wish) -> VoiceFile:
         InvalidInput, EngineError: they are no voice that the farm can speak, or links.
         Conflict: the id is taken.
     """
-    installing.check_language(wish.language)
+    checking.check_language(wish.language)
     if not wish.model.is_dir():
         draft = _of_model(wish)
     elif (wish.model / TELLING).is_file():

@@ -17,6 +17,7 @@ from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
 from farm.cli.speaking import (
+    LanguageOption,
     LexiconOption,
     PauseOption,
     VoiceOption,
@@ -53,6 +54,7 @@ def batch(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
     voice: VoiceOption = "",
+    language: LanguageOption = "",
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
     pause: PauseOption = None,
     lexicon: LexiconOption = None,
@@ -60,11 +62,15 @@ def batch(
 ) -> None:
     """Speak many lines, one file each; bad lines are listed in results.jsonl."""
     begin = time.monotonic()
-    checking.check_options(voice, 1.0, [format])
+    checking.check_options(voice, 1.0, [format], language=language)
     content = checking.digest(lines)
     checking.check_folder(output)
     lexicons = checking.lexicons(lexicon)
-    how = {"pauses": checking.pauses(pause), "lexicons": tuple(lexicons)}
+    how = {
+        "language": language,
+        "pauses": checking.pauses(pause),
+        "lexicons": tuple(lexicons),
+    }
     with session() as joined:
         spec = make_spec(joined, "batch", lines.name, content, voice, Output(format), **how)
         voices = joined.pin({spec.voice, *voices_named(lines, joined.settings)})

@@ -18,6 +18,7 @@ from farm.cli import checking, watching
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
 from farm.cli.speaking import (
+    LanguageOption,
     LexiconOption,
     PauseOption,
     SpeedOption,
@@ -56,6 +57,7 @@ def book(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File (.m4b, .epub) or folder.")],
     voice: VoiceOption = "",
+    language: LanguageOption = "",
     format: Annotated[
         str,
         typer.Option(
@@ -80,7 +82,7 @@ def book(
     single = checking.is_single(output, format)
     options = _options(format, also or [], subtitles or [])
     chapters = [*options.formats, *([] if options.package else [options.format])]
-    checking.check_options(voice, speed, chapters, options.subtitles)
+    checking.check_options(voice, speed, chapters, options.subtitles, language)
     if str(file) != "-":
         check_document(file, front_matter)
     lexicons = checking.lexicons(lexicon)
@@ -88,6 +90,7 @@ def book(
     if single and output.exists() and file.exists() and output.samefile(file):
         raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
     how = {
+        "language": language,
         "prosody": Prosody(speed=speed),
         "pauses": checking.pauses(pause),
         "front_matter": front_matter,

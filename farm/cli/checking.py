@@ -24,6 +24,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 ENDS = ("clause", "sentence", "paragraph", "heading")
 #: Milliseconds that such a pause lasts at most.
 LONGEST_PAUSE_MS = 20_000
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 def digest(path: Path) -> str:
@@ -117,10 +118,21 @@ def is_single(output: Path, format_: str) -> bool:
     return bool(wanted)
 
 
+def check_language(tag: str) -> None:
+    """Raise `InvalidInput` for what is no language's tag; empty: it is not given."""
+    if tag and not _LANGUAGE.fullmatch(tag):
+        raise InvalidInput(f"language {tag!r} is not valid: give a tag such as en-US")
+
+
 def check_options(
-    voice: str, speed: float, formats: Iterable[str] = (), also: Iterable[str] = ()
+    voice: str,
+    speed: float,
+    formats: Iterable[str] = (),
+    also: Iterable[str] = (),
+    language: str = "",
 ) -> None:
     """Raise `InvalidInput`, or `UnknownVoice`, for what no job can be; `also` names subtitles."""
+    check_language(language)
     if not SLOWEST <= speed <= FASTEST:
         raise InvalidInput(f"speed {speed!r} is outside {SLOWEST} to {FASTEST}")
     for name in formats:

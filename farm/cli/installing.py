@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,8 +18,6 @@ from farm.errors import Conflict, EngineError, InvalidInput
 from farm.storage.atomic import mapped
 from farm.studio import catalogue
 from farm.voices import VoiceFile
-
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True)
@@ -61,12 +58,6 @@ def check_free(settings: Settings, voice: str, *, replace: bool) -> None:
         )
     if is_own(settings, there) and there.path.absolute().parent != folder(settings):
         raise Conflict(f"voice {voice!r} is {there.path}, which goes first: remove it there")
-
-
-def check_language(tag: str) -> None:
-    """Raise `InvalidInput` for what is no language's tag; empty: it is not given."""
-    if tag and not _LANGUAGE.fullmatch(tag):
-        raise InvalidInput(f"language {tag!r} is not valid: give a tag such as en-US")
 
 
 def install(settings: Settings, draft: Draft, source: str) -> VoiceFile:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from farm.cli import installing
+from farm.cli import checking, installing
 from farm.cli.installing import Draft
 from farm.cli.printing import JsonOption, out, print_json, print_table
 from farm.config import Settings, read_settings
@@ -104,7 +104,7 @@ def fetch(settings: Settings, wish: Wish) -> VoiceFile:
         Conflict: the id is taken.
         Unavailable: the hub does not answer, or an engine is not installed here.
     """
-    installing.check_language(wish.language)
+    checking.check_language(wish.language)
     where = address(wish.source)
     if wish.id:  # before anything is downloaded
         installing.check_free(settings, check_id(wish.id, "voice"), replace=wish.replace)

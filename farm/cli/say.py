@@ -13,6 +13,7 @@ from farm.cli import checking
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import session
 from farm.cli.speaking import (
+    LanguageOption,
     LexiconOption,
     PauseOption,
     SpeedOption,
@@ -34,6 +35,7 @@ def say(
     text: Annotated[str, typer.Argument(help="What to say; `-` reads standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     voice: VoiceOption = "",
+    language: LanguageOption = "",
     speed: SpeedOption = 1.0,
     pause: PauseOption = None,
     lexicon: LexiconOption = None,
@@ -45,10 +47,14 @@ def say(
     if not words.strip():
         raise InvalidInput("nothing to say: the text is empty")
     checking.format_of(output)
-    checking.check_options(voice, speed)
+    checking.check_options(voice, speed, language=language)
     checking.check_file(output)
     lexicons = checking.lexicons(lexicon)
-    how = {"prosody": Prosody(speed=speed), "pauses": checking.pauses(pause)}
+    how = {
+        "language": language,
+        "prosody": Prosody(speed=speed),
+        "pauses": checking.pauses(pause),
+    }
     with session() as joined:
         record, made = speak(joined, words, output, voice, lexicons, **how)
         if json:

@@ -24,6 +24,10 @@ from farm.schema import to_json
 from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
+LanguageOption = Annotated[
+    str,
+    typer.Option("--language", help="Such as fr; without: what the document says, or the voice's."),
+]
 LexiconOption = Annotated[
     list[Path] | None,
     typer.Option("--lexicon", help="PLS file of pronunciations; of several the first counts."),

@@ -83,7 +83,7 @@ def _read_ssml(path: Path, name: str, setting: ssml.Setting | None) -> Document:
         found = ssml.read(file.read(ssml.LARGEST + 1), setting)
     title = PurePath(name).stem
     sections = [Section(title, 1, found.blocks, found.warnings)] if found.blocks else []
-    return Document(title, "", "", None, sections, found.voices)
+    return Document(title, "", found.language, None, sections, found.voices)
 
 
 def _read(path: Path, name: str, head: bytes, front_matter: bool) -> Document:

@@ -44,6 +44,8 @@ class Setting:
     """Of what says nothing else; the document's changes are relative to it."""
     language: str = ""
     """BCP 47, of what says nothing else."""
+    whole: str = ""
+    """BCP 47, of the whole, whatever its root says; empty: as that says."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Document:
     """What is done otherwise than it says, each once, with the first line where."""
     voices: tuple[str, ...] = ()
     """Every voice that it names, each once."""
+    language: str = ""
+    """Of the whole, as its root says; empty: it does not."""
 
 
 def is_ssml(text: str) -> bool:
@@ -77,8 +81,15 @@ def read(data: str | bytes, setting: Setting | None = None) -> Document:
         UnknownVoice: it names a voice that is not among the setting's.
     """
     reader = _Reader(setting or Setting())
-    reader.read(parse(data))
-    return Document(tuple(reader.blocks.made), tuple(reader.warnings), tuple(reader.voices))
+    root = parse(data)
+    reader.read(root)
+    language = (root.get(LANG) or "").strip()
+    return Document(
+        tuple(reader.blocks.made),
+        tuple(reader.warnings),
+        tuple(reader.voices),
+        language if LANGUAGE.fullmatch(language) else "",
+    )
 
 
 def parse(data: str | bytes) -> etree._Element:
@@ -110,13 +121,15 @@ class _Reader:
 
     def read(self, root: etree._Element) -> None:
         """Read a whole document."""
-        style = Style(self.setting.prosody, language=self.setting.language)
-        self.blocks = Blocks(style)
+        whole = self.setting.whole
+        usual = Style(self.setting.prosody, language=whole or self.setting.language)
+        usual = usual if whole else self._tongue(root, usual)
+        self.blocks = Blocks(usual)
         self._azure = AZURE in root.nsmap.values()
         for name in ("startmark", "endmark"):
             if root.get(name):
                 self.warn(root, f"{name} is not honoured: the whole document is spoken")
-        self._inside(root, self._tongue(root, style), 1)
+        self._inside(root, usual, 1)
         self.blocks.edge("paragraph")
         for text in self.blocks.lost:
             self.warn(None, f"nothing that can be spoken: {text[:_NAME]!r}")

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from farm.engines import dialects, family
+from farm.engines import family
 from farm.engines.dialects import languages
-from farm.errors import EngineError, InvalidInput, UnknownVoice
+from farm.errors import InvalidInput, UnknownVoice
 from farm.jobs import Voice
-from farm.voices import graphs
+from farm.voices import graphs, tongues
 from farm.voices.files import Parameters, VoiceFile, naming
 
 #: Hertz of a voice whose files do not say.
@@ -54,6 +54,7 @@ def named(file: VoiceFile) -> Voice:
         engine=file.engine,
         family=family(file.engine),
         language=language,
+        languages=tongues.several(file, _config(file)),
         sample_rate=sample_rate,
         licence=file.licence,
         consent=file.consent,
@@ -147,24 +148,13 @@ def _described(file: VoiceFile) -> tuple[int, str]:
         return file.sample_rate, file.language
     config = _config(file)
     if file.engine == "vits" and not isinstance(_field(config, "audio", "sample_rate"), int):
-        versions = tuple((role, path, *_version(path)) for role, path in file.files.items())
-        sample_rate, language = _in_model(f"{file.path}: files", versions)
-        language = file.language or language
+        sample_rate, named = tongues.in_model(f"{file.path}: files", file.files)
+        language = file.language or next(map(languages.tag, named), "")
         if not language:
             raise InvalidInput(f"{file.path}: language: neither given nor said by the model")
         return file.sample_rate or sample_rate, language
     language = file.language or _language(file, config)
     return _sample_rate(file, config), language
-
-
-@lru_cache(maxsize=256)
-def _in_model(what: str, files: tuple[tuple[str, Path, int, int], ...]) -> tuple[int, str]:
-    """Return sample rate and language as the files of a VITS voice say; empty: they do not."""
-    try:
-        dialect = dialects.read(what, {role: path for role, path, *_ in files})
-    except EngineError as error:
-        raise InvalidInput(str(error)) from error
-    return dialect.sample_rate, next(map(languages.tag, dialect.languages), "")
 
 
 def _config(file: VoiceFile) -> Mapping[str, Any]:

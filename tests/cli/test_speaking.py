@@ -137,6 +137,7 @@ def test_an_empty_text_says_so(words: Words, failing: Failing) -> None:
         (("--voice", "nobody"), "'nobody'", "slt"),
         (("--speed", "9"), "9.0", "0.25 to 4.0"),
         (("--speed", "nan"), "nan", "0.25 to 4.0"),
+        (("--language", "en glish"), "'en glish'", "give a tag such as en-US"),
         (("--pause", "word=40"), "'word'", "clause, sentence, paragraph, heading"),
         (("--pause", "sentence"), "''", "milliseconds, 0 to 20000"),
         (("--pause", "sentence=0.4"), "'0.4'", "milliseconds, 0 to 20000"),
@@ -333,6 +334,34 @@ def test_pauses_are_as_long_as_they_are_asked_for(words: Words, running: Home) -
 
     long = seconds("--pause", "heading=9", "--pause", "sentence=2500")
     assert long - seconds("--pause", "sentence=0") == pytest.approx(2.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("say", "Il a 21 ans.", "-o", "age.wav"),
+        ("batch", "age.jsonl", "-o", "age", "--format", "wav"),
+        ("book", "age.md", "-o", "age.m4b"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_texts_are_read_in_the_language_that_is_asked_for(words: Words, running: Home) -> None:
+    (running.folder / "age.md").write_text("---\nlanguage: en\n---\n\nIl a 21 ans.\n")
+    (running.folder / "age.jsonl").write_text('{"id": "a", "text": "Il a 21 ans."}')
+    made = running.run(*words, "--json", "--language", "fr")
+    assert made.returncode == 0, made.stderr
+    plan = running.home / "store" / "jobs" / json.loads(made.stdout)["job"] / "rev/1/plan/pages"
+    assert "il a vingt et un ans" in (plan / "00000.json").read_text().lower()
+
+
+def test_a_book_that_the_voice_cannot_read_says_how_to_go_on(running: Home) -> None:
+    (running.folder / "fr.md").write_text("---\nlanguage: fr\n---\n\nBonjour.\n")
+    said = running.run("book", "fr.md", "-o", "fr.m4b", "--voice", "slt")
+    assert said.returncode == 1
+    assert "is in 'fr', and voice 'slt' does not speak 'fr', only en: " in said.stderr
+    assert "--language en" in said.stderr
+    made = running.run("book", "fr.md", "-o", "fr.m4b", "--voice", "slt", "--language", "en")
+    assert made.returncode == 0, made.stderr
 
 
 # Full disks

@@ -72,6 +72,7 @@ def write_epub(
     cover: bytes | None = None,
     files: Mapping[str, bytes] | None = None,
     spine: Sequence[str] | None = None,
+    language: str = "en-GB",
 ) -> Path:
     """Write an EPUB whose spine is `pages`, in order; return its path."""
     items = [f'<item id="{n}" href="{n}" media-type="application/xhtml+xml"/>' for n in pages]
@@ -103,7 +104,7 @@ def write_epub(
         '<?xml version="1.0"?><package xmlns="http://www.idpf.org/2007/opf" '
         f'version="{version}.0" xmlns:dc="http://purl.org/dc/elements/1.1/">'
         f"<metadata><dc:title>The Mill</dc:title><dc:creator>Ann Lee</dc:creator>"
-        f"<dc:creator>Bo Ek</dc:creator><dc:language>en-GB</dc:language>{meta}</metadata>"
+        f"<dc:creator>Bo Ek</dc:creator><dc:language>{language}</dc:language>{meta}</metadata>"
         f"<manifest>{''.join(items)}</manifest>"
         f"<spine{of_ncx}>{''.join(refs)}</spine>"
         f"<guide>{references}</guide></package>"

@@ -34,7 +34,7 @@ def read(files: Files) -> Dialect:
     """Read a Coqui voice, or raise `EngineError`."""
     config = files.json("config", "Coqui's config.json")
     arguments = config.get("model_args") or {}
-    languages = _languages(files, config)
+    languages = named(files, config)
     return Dialect(
         name="coqui",
         sample_rate=int((config.get("audio") or {}).get("sample_rate", 0)),
@@ -126,7 +126,8 @@ def _base(characters: _Fields, phonemes: bool) -> list[str]:
     return [*filter(None, special), *ordered, *characters.get("punctuations", _MARKS)]
 
 
-def _languages(files: Files, config: _Fields) -> tuple[str, ...]:
+def named(files: Files, config: _Fields) -> tuple[str, ...]:
+    """Return the languages of a voice as Coqui's files name them, or raise `EngineError`."""
     if "languages" in files.roles:
         table = files.json("languages", "")
         return tuple(sorted(table, key=lambda name: int(table[name])))
