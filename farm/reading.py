@@ -200,20 +200,10 @@ def _placed(item: Item, spec: Spec, said: str = "") -> Item:
     Raises:
         UnknownVoice: its voice does not speak that.
     """
-    voice = spec.voices[item.voice or spec.voice]
-    language = spec.language or tongues.said(said)
-    if not language or all(block.voice or block.language for block in item.blocks):
+    if all(block.voice or block.language for block in item.blocks):
         return item
-    try:
-        own = tongues.tongue(voice, language)
-    except UnknownVoice as error:
-        if spec.language:
-            raise
-        raise UnknownVoice(
-            f"the document says that it is in {language!r}, and {error}: choose a voice that "
-            f"speaks it, or have it read as another language: --language {voice.language} "
-            "(`language` in the API)"
-        ) from error
+    voice = spec.voices[item.voice or spec.voice]
+    own = tongues.of_text(voice, spec.language, said)
     return replace(item, language="" if own == (spec.language or voice.language) else own)
 
 

@@ -43,6 +43,8 @@ class Survey:
     voices: frozenset[str]
     """Those that it names."""
     warnings: tuple[str, ...]
+    language: str = ""
+    """As its document says; empty where it does not."""
 
 
 def survey(kind: Kind, path: Path, name: str, *, front_matter: bool = False) -> Survey:
@@ -113,7 +115,14 @@ def _book(path: Path, name: str, front_matter: bool) -> Survey:
         if items <= SHOWN:
             chapters.append(Chapter(str(items), section.title, section.level, length))
     return Survey(
-        book.title, book.author, items, (*chapters,), characters, frozenset(voices), (*warnings,)
+        book.title,
+        book.author,
+        items,
+        (*chapters,),
+        characters,
+        frozenset(voices),
+        (*warnings,),
+        book.language,
     )
 
 
@@ -121,13 +130,14 @@ def _speech(data: bytes, name: str) -> Survey:
     if name.lower().endswith(".ssml"):
         found = ssml.read(data)
         length = sum(len(block.text) for block in found.blocks)
-        voices, warnings = frozenset(found.voices), found.warnings
+        voices, warnings, language = frozenset(found.voices), found.warnings, found.language
     else:
         try:
             length = len(data.decode())
         except UnicodeDecodeError as error:
             raise InvalidInput(f"the text is not UTF-8 (byte {error.start})") from error
-        voices, warnings = frozenset[str](), ()
+        voices, warnings, language = frozenset[str](), (), ""
     if not length:
         raise InvalidInput("the text is empty: there is nothing in it to speak")
-    return Survey("", "", 1, (Chapter("1", "", 1, length),), length, voices, warnings)
+    chapters = (Chapter("1", "", 1, length),)
+    return Survey("", "", 1, chapters, length, voices, warnings, language)

@@ -71,6 +71,7 @@ def epub(folder: Path, language: str) -> Path:
         ("francais", ""),
         ("fr, en", ""),
         ("en-", ""),
+        ("en" + "-a" * 7, ""),
         ("x-klingon", ""),
         ("?", ""),
     ],

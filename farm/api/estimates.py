@@ -8,6 +8,10 @@ from farm import batching
 from farm.api import records
 from farm.api.drafting import Wish, look, pin, read_lexicons
 from farm.api.service import Service
+from farm.errors import UnknownVoice
+from farm.jobs import Voice
+from farm.survey import Survey
+from farm.voices import tongues
 
 
 def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> records.Estimate:
@@ -22,6 +26,7 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
     audio_s = found.characters / batching.CHARACTERS_PER_S / wish.prosody.speed
     compute_s = audio_s * voice.rtf
     children = max(1, held.farm.ledger.slots(voice.family))
+    language = wish.language or tongues.said(found.language)
     unknown = sorted(found.voices - held.studio.voices(owner).keys())
     return records.Estimate(
         kind=wish.kind,
@@ -37,6 +42,16 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
         warnings=[
             *found.warnings,
             *(f"unknown voice {name!r}" for name in unknown),
-            *read_lexicons(wish).unheard({wish.language or voice.language}),
+            *read_lexicons(wish).unheard({language or voice.language}),
+            *_unspoken(wish, found, voice),
         ],
     )
+
+
+def _unspoken(wish: Wish, found: Survey, voice: Voice) -> list[str]:
+    """Say what the voice does not speak: the language of the whole."""
+    try:
+        tongues.of_text(voice, wish.language, found.language)
+    except UnknownVoice as error:
+        return [str(error)]
+    return []

@@ -22,7 +22,7 @@ from farm.cli.printing import (
 from farm.config import read_settings
 from farm.errors import JobError
 from farm.studio import catalogue
-from farm.voices import VoiceFile
+from farm.voices import VoiceFile, tongues
 
 app = typer.Typer(help="Voices: list, show, add, pull, check, clone, revoke.", no_args_is_help=True)
 
@@ -96,11 +96,12 @@ revoking.register(app)
 
 def describe(file: VoiceFile) -> dict[str, Any]:
     """Return what there is to know of a voice; `error` says why it cannot be used."""
-    about = {
+    about: dict[str, Any] = {
         "id": file.id,
         "engine": file.engine,
         "family": engines.family(file.engine),
         "language": file.language,
+        "languages": [],
         "sample_rate": None,
         "licence": file.licence,
         "owner": file.owner,
@@ -117,14 +118,18 @@ def describe(file: VoiceFile) -> dict[str, Any]:
         pinned = voices.pin(file)
     except JobError as error:
         return about | {"error": str(error)}
-    named = {"language": pinned.language, "sample_rate": pinned.sample_rate}
-    return about | named | {"digest": pinned.digest}
+    return about | {
+        "language": pinned.language,
+        "languages": [*tongues.spoken(pinned)],
+        "sample_rate": pinned.sample_rate,
+        "digest": pinned.digest,
+    }
 
 
 def _said(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {each}" for name, each in value.items())
-    return str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _row(about: dict[str, Any]) -> Sequence[object]:

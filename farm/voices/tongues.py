@@ -24,7 +24,7 @@ _UNTOLD = frozenset({"tone", "yourtts_http"})
 _SEVERAL = frozenset({"fastspeech2", "vits", "yourtts", "yourtts_onnx"})
 #: Symbols by which a PaddleSpeech map is known to hold Mandarin and English.
 _MIXED = frozenset({"a1", "AH0"})
-_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
+_TAG = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,6}")
 #: Tags that name no language: undetermined, uncoded, several, none.
 _UNSAID = frozenset({"und", "mis", "mul", "zxx"})
 
@@ -57,6 +57,29 @@ def tongue(voice: Voice, language: str) -> str:
         if voice.engine in _UNTOLD:
             return language
         raise UnknownVoice(str(error), value=language, valid=[*spoken(voice)]) from error
+
+
+def of_text(voice: Voice, asked: str, document: str) -> str:
+    """Return a voice's own tag for the language of a text; empty: nothing says that.
+
+    It is what is `asked` for, else what its `document` says.
+
+    Raises:
+        UnknownVoice: the voice does not speak it; the message says how to go on.
+    """
+    if asked:
+        return tongue(voice, asked)
+    language = said(document)
+    try:
+        return tongue(voice, language) if language else ""
+    except UnknownVoice as error:
+        raise UnknownVoice(
+            f"the document says that it is in {language!r}, and {error}: choose a voice that "
+            f"speaks it, or have it read as another language: --language {voice.language} "
+            "(`language` in the API)",
+            value=error.value,
+            valid=error.valid,
+        ) from error
 
 
 def several(file: VoiceFile, config: Mapping[str, Any]) -> tuple[str, ...]:

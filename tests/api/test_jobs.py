@@ -186,6 +186,27 @@ def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(
     assert upload(ann, data, "b.epub", whole, id="b").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("options", "text", "said"),
+    [
+        ({"kind": "book"}, "---\nlanguage: fr\n---\n\nBonjour.\n", "the document says"),
+        ({"kind": "book", "language": "fr"}, "Bonjour.\n", "voice 'slt'"),
+    ],
+)
+def test_a_language_that_the_voice_does_not_speak_is_told_in_a_dry_run_and_fails_the_job(
+    options: dict[str, Any], text: str, said: str, api: Api
+) -> None:
+    ann = api.client()
+    options = {**options, "voice": "slt"}
+    dry = upload(ann, text.encode(), "fr.md", {**options, "dry_run": True})
+    (warning,) = dry.json()["warnings"]
+    assert warning.startswith(said)
+    assert "voice 'slt' does not speak 'fr', only en" in warning
+    job = upload(ann, text.encode(), "fr.md", options).json()["id"]
+    record = api.finish(ann, job)
+    assert (record["state"], record["error"]) == ("failed", warning)
+
+
 def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
     ann = api.client()
     answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})

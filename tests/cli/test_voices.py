@@ -79,6 +79,7 @@ def test_the_built_in_voices_are_listed_without_a_farm(
             "engine": "piper",
             "family": "piper",
             "language": "en",
+            "languages": ["en"],
             "sample_rate": 16_000,
         }
         == row
