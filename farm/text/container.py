@@ -26,6 +26,8 @@ MOST_DIRECTORY_BYTES = 8 * 2**20
 
 #: Those of the Open Container Format; of others no bound is known before they are unpacked.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: Flag of an entry that needs a password (APPNOTE 4.4.4).
+_LOCKED = 0x1
 #: What the library raises for bytes that are no archive, by what is wrong with them.
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError,
@@ -94,6 +96,11 @@ class Container:
         if file not in self._names:
             raise InvalidInput(f"{self.name!r} is broken: {file!r} is missing in it")
         entry = self._zip.getinfo(file)
+        if entry.flag_bits & _LOCKED:
+            raise InvalidInput(
+                f"{self.name!r} is encrypted: {file!r} in it needs a password; the farm reads "
+                "books without one only"
+            )
         try:
             with self._zip.open(entry) as stream:
                 # No more than it says: an entry may unpack to more than its directory tells.

@@ -234,6 +234,21 @@ def test_an_encrypted_book_is_refused_and_says_so(tmp_path: Path) -> None:
         book(path)
 
 
+def test_a_book_that_needs_a_password_is_refused_and_says_so(tmp_path: Path) -> None:
+    path = write_epub(tmp_path / "locked.epub", CHAPTERS, toc=TOC)
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"OEBPS/one.xhtml") - 46  # in the archive's directory
+    assert data[entry : entry + 4] == b"PK\x01\x02"
+    data[entry + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InvalidInput) as caught:
+        book(path)
+    assert str(caught.value) == (
+        "'locked.epub' is encrypted: 'OEBPS/one.xhtml' in it needs a password; the farm reads "
+        "books without one only"
+    )
+
+
 @pytest.mark.parametrize(
     "algorithm", ["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"]
 )
