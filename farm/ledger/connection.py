@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -15,15 +16,33 @@ from farm.errors import LedgerUnavailable
 
 #: Connections of one process, at most: more than it has threads.
 CONNECTIONS = 1_000
+#: Why Redis cannot write; where it was a script that wanted to, its name follows.
+_UNWRITTEN = re.compile(r"MISCONF Errors writing to the AOF file: (.*?)(?: script: .*)?$")
 
 
 @contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the Redis client's errors into `LedgerUnavailable`."""
+def mapped_errors(client: Any = None) -> Iterator[None]:
+    """Turn the Redis client's errors into `LedgerUnavailable`.
+
+    Given the client, it asks a Redis that cannot write which folder that is.
+    """
     try:
         yield
     except redis.RedisError as error:
-        raise LedgerUnavailable(f"Redis: {type(error).__name__}: {error}") from error
+        raise LedgerUnavailable(_said(error, client)) from error
+
+
+def _said(error: redis.RedisError, client: Any) -> str:
+    """Say an error in a line. The client has no class for a disk that Redis cannot write to."""
+    text = str(error)
+    if "MISCONF " not in text:  # a script's error may stand before it
+        return f"Redis: {type(error).__name__}: {text}"
+    where = ""
+    with suppress(redis.RedisError, AttributeError):  # it may be forbidden to ask
+        where = f" to {client.config_get('dir')['dir']!r}"
+    found = _UNWRITTEN.search(text)
+    reason = found[1] if found else "its last snapshot failed"
+    return f"Redis cannot write{where}: {reason}; make room there, and it goes on"
 
 
 class Connection:
@@ -55,7 +74,7 @@ class Connection:
         script, keys = self.redis.register_script(lua), [self.prefix]
 
         def step(name: str, *arguments: str | int | float) -> Any:
-            with mapped_errors():
+            with mapped_errors(self.redis):
                 return json.loads(str(script(keys=keys, args=[name, *arguments])))[0]
 
         return step

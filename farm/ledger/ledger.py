@@ -269,7 +269,7 @@ class Ledger(Connection):
 
     def check(self) -> None:
         """Raise where Redis would refuse to write, as on a full disk: it refuses PING then, too."""
-        with mapped_errors():
+        with mapped_errors(self.redis):
             self.redis.ping()
 
     def ping(self) -> str:

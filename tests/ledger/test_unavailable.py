@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,9 @@ import redis
 from farm.errors import LedgerUnavailable
 from farm.jobs import State
 from farm.ledger import Events, Ledger, parse
+from tests.disks import small_disk
 from tests.ledger.desk import Desk, result, share, unit
+from tests.redises import Server
 
 STEPS: dict[str, Callable[[Ledger], Any]] = {
     "job": lambda ledger: ledger.job("j"),
@@ -33,6 +38,39 @@ def test_a_redis_that_is_down_is_unavailable_within_seconds(step: str) -> None:
 def test_a_tcp_address_is_taken_as_well() -> None:
     with pytest.raises(LedgerUnavailable, match="ConnectionError"):
         Ledger("redis://127.0.0.1:1/0").ping()
+
+
+@pytest.fixture
+def full() -> Iterator[Server]:
+    """A Redis whose disk is full, and that has noticed."""
+    with tempfile.TemporaryDirectory() as folder, small_disk(Path(folder) / "disk", 8) as disk:
+        server = Server(disk.folder)
+        server.start()
+        try:
+            with redis.Redis.from_url(server.url) as client:
+                client.config_set("appendfsync", "everysec")  # otherwise it ends
+                disk.fill()
+                with suppress(redis.ResponseError):
+                    while client.set("x", bytes(1 << 16)):
+                        pass
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize("may_ask", [True, False])
+def test_a_redis_whose_disk_is_full_is_said_with_its_folder(may_ask: bool, full: Server) -> None:
+    if not may_ask:
+        with redis.Redis.from_url(full.url) as client:
+            client.execute_command("ACL", "SETUSER", "default", "-config")
+    desk = Desk(full.url)
+    where = f" to {str(full.folder)!r}" if may_ask else ""
+    reason = "No space left on device; make room there, and it goes on"
+    for step in (desk.ledger.check, lambda: desk.open("j")):
+        with pytest.raises(LedgerUnavailable) as caught:
+            step()
+        assert str(caught.value) == f"Redis cannot write{where}: {reason}"
+    desk.close()
 
 
 @pytest.fixture
