@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +25,13 @@ FLOWER_USER = "farm"
 
 #: Seconds of a day.
 DAY_S = 86_400.0
+
+
+#: What else `FARM_` begins: compose, the tests, `docs/api.md`'s examples, this module.
+_OTHERS = (
+    "API", "API_KEY", "API_PORT", "CONFIG", "EMBEDDED", "FLOWER_PORT", "GPU_TESTS_DEVICE",
+    "S3_PORT", "TAG", "TEST_CACHE",
+)  # fmt: skip
 
 
 class Settings(BaseSettings):
@@ -156,6 +165,17 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """The store's URL."""
         return self.store_url or (self.home.absolute() / "store").as_uri()
+
+
+def unknown(names: Iterable[str]) -> dict[str, str]:
+    """Return the `FARM_*` variables that nobody reads, each with the one it resembles, or none."""
+    known = [*_OTHERS, *map(str.upper, Settings.model_fields)]
+    given = {name: name.removeprefix("FARM_") for name in names if name.startswith("FARM_")}
+    return {
+        name: "".join(f"FARM_{near}" for near in get_close_matches(odd, known, 1))
+        for name, odd in sorted(given.items())
+        if odd not in known
+    }
 
 
 def _config_file() -> Path:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from farm.config import Settings, read_settings
+from farm.config import Settings, read_settings, unknown
 from farm.errors import InvalidInput
 
 
@@ -128,3 +129,19 @@ def test_every_setting_says_what_it_does() -> None:
     for name in Settings.model_fields:
         _, _, after = described.partition(f"\n    {name}: ")
         assert after.split("\n")[1].strip().startswith('"""'), name
+
+
+def test_a_variable_that_nobody_reads_is_told_with_the_one_that_it_resembles() -> None:
+    names = ["FARM_STORE", "FARM_BROKER_URL", "FARM_CHILDS", "FARM_ZQX", "HOME", "FARMER"]
+    assert unknown(names) == {
+        "FARM_CHILDS": "FARM_CHILDREN", "FARM_STORE": "FARM_STORE_URL", "FARM_ZQX": ""
+    }  # fmt: skip
+
+
+def test_every_variable_that_compose_the_docs_and_the_tests_name_is_known() -> None:
+    root = Path(__file__).parent.parent
+    text = [root / name for name in ("docker-compose.yml", "Makefile", "README.md")]
+    text += [*root.glob("docs/*.md"), *root.glob("tests/*/*.py")]
+    named = {name for path in text for name in re.findall(r"FARM_[A-Z0-9_]+", path.read_text())}
+    assert {"FARM_TAG", "FARM_API", "FARM_GPU_TESTS_DEVICE", "FARM_TEST_CACHE"} <= named
+    assert unknown(named - {"FARM_COST", "FARM_BROKER", "FARM_ZQX"}) == {}  # a tag, and made up

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from farm import config
 from farm.cli import logs
 from farm.cli.printing import printable
 from farm.errors import FarmError
@@ -85,9 +88,19 @@ def _farm() -> None:
     """A task-queue batch synthesis farm for speech."""
 
 
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    """Say which variables were meant for the farm, and are read by nobody."""
+    if "FARM_EMBEDDED" in environment:  # a part of a farm: whoever started it has been told
+        return
+    for name, near in config.unknown(environment).items():
+        hint = f"; is {near} meant?" if near else ", see docs/cli.md"
+        errors.print(f"farm: {name} is no setting{hint}", style="yellow", markup=False)
+
+
 def main() -> None:
     """Run the command line: one line for a person where something fails, exit code 0 on success."""
     logs.set_up()
+    _warn_of_unknown(os.environ)
     try:
         app(standalone_mode=True)
     except (FarmError, OSError) as error:  # OSError: a disk that nobody below has a word for

@@ -11,6 +11,8 @@ from farm.access import KeyFile
 from farm.cli.ending import until_told
 from farm.config import DAY_S, read_connected
 from farm.control import Control
+from farm.engines import FAMILIES
+from farm.errors import InvalidInput
 from farm.outgoing import Outgoing
 from farm.slots import slots
 from farm.tasks.app import create_celery, create_farm
@@ -34,6 +36,9 @@ def worker(
     ] = 0,
 ) -> None:
     """Run a worker of one family, with one child for each of its slots."""
+    families = sorted({"cpu", *FAMILIES.values()})
+    if family not in families:
+        raise InvalidInput(f"unknown family {family!r}; choose one of {', '.join(families)}")
     settings = read_connected()
     devices, per_device = devices or settings.devices, per_device or settings.per_device
     places = slots(family, devices, per_device, settings.cores)

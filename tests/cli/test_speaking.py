@@ -223,6 +223,33 @@ def test_a_broker_that_does_not_answer_is_named(
     assert "secret" not in said
 
 
+def test_a_family_that_there_is_not_is_named(failing: Failing) -> None:
+    assert failing("worker", "--family", "bogus") == (
+        "unknown family 'bogus'; choose one of cpu, http, onnx, piper, tone, yourtts"
+    )
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"FARM_TAG", "FARM_API_KEY", "FARM_CHILDREN", "OTHER"}, ""),
+        ({"FARM_BROKER"}, "farm: FARM_BROKER is no setting; is FARM_BROKER_URL meant?\n"),
+        ({"FARM_ZQX"}, "farm: FARM_ZQX is no setting, see docs/cli.md\n"),
+        ({"FARM_BROKER", "FARM_EMBEDDED"}, ""),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_named_once(
+    names: set[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(sys, "argv", ["farm", "voices", "list"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, capsys.readouterr().err) == (0, said)
+
+
 # With a farm
 
 
