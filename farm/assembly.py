@@ -21,7 +21,7 @@ from farm.audio.formats import format_named
 from farm.book import subtitles
 from farm.errors import StoreUnavailable
 from farm.jobs import Item, Mark, Spec
-from farm.plans import About
+from farm.plans import About, wordless
 from farm.schema import from_json
 from farm.storage import Store
 from farm.tape import Notice, Row, Shelf, Tape
@@ -176,13 +176,19 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
         if spec.output.package == "azure" and not (tape.spoken or tape.failed or tape.error):
             tape.record((), WORDLESS_MS, 0)
         elif not tape.spoken:
-            usual = "no segment could be spoken" if tape.failed else "nothing to speak"
-            return replace(_record(item, tape), error=tape.error or usual)
+            return replace(_record(item, tape), error=tape.error or _unspoken(item, tape))
         made = _encode(tape, bench, item)
         if marked:
             made |= _marks(tape, bench)
         stored = {kind: _store(each, item, tape, bench) for kind, each in made.items()}
         return replace(_record(item, tape), seconds=tape.seconds, files=stored)
+
+
+def _unspoken(item: Item, tape: Tape) -> str:
+    """Say why there is nothing on an item's tape."""
+    if tape.failed:
+        return f"no segment could be spoken{tape.reason and f': {tape.reason}'}"
+    return wordless(item)
 
 
 def _record(item: Item, tape: Tape) -> ItemRecord:

@@ -275,6 +275,8 @@ class Spec:
     lexicons: tuple[str, ...] = ()
     """Pronunciation lexicons among its input, by name, which is a digest of their content; of
     several that have a word the first counts."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Voices that were there besides: why its text cannot have one, or nothing where it could."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from farm import batching, text
 from farm.errors import EngineError, InvalidInput, JobError
 from farm.jobs import Block, Edit, Item, Phones, Prosody, Segment, Spec, Voice
-from farm.plans import Chunk, Failure, Page, Part, Passage, Share
+from farm.plans import QUOTED, Chunk, Failure, Page, Part, Passage, Share, wordless
 
 #: Milliseconds of silence after a piece of text that ends so.
 PAUSES_MS = {"clause": 120, "sentence": 350, "paragraph": 650, "heading": 1100}
@@ -24,8 +24,6 @@ SEGMENT_CHARACTERS = 400
 #: A chunk holds this part of its page's audio at least: numbers in words and slow speech must not
 #: make more chunks of a page than the ledger takes (1,000; two neighbours are over this together).
 PAGE_RUNS = 400
-#: Characters that a warning quotes.
-_QUOTED = 40
 
 Phonemiser = Callable[[str], str]
 """Engine name to the name and version of what turns its text into phonemes."""
@@ -170,13 +168,20 @@ def _part(passage: Passage, spec: Spec, script: _Script, edits: Sequence[Edit]) 
                     _edit(segments, edit, spec, script)
         except (JobError, EngineError) as problem:
             segments, error = [], str(problem)
+    if not (segments or error) and _must_speak(passage, spec):
+        error = wordless(item)
     warnings = (_lost(lost),) if lost else ()
     return Part(item.index, tuple(segments), passage.number, passage.parts, error, warnings)
 
 
+def _must_speak(passage: Passage, spec: Spec) -> bool:
+    """Whether a passage without words is a failure: a line of a batch that is not all packed."""
+    return spec.kind == "batch" and spec.output.package != "azure" and passage.parts == 1
+
+
 def _lost(texts: Sequence[str]) -> str:
     times = f"{len(texts)} times, first " if len(texts) > 1 else ""
-    return f"nothing that can be spoken: {times}{texts[0][:_QUOTED]!r}"
+    return f"nothing that can be spoken: {times}{texts[0][:QUOTED]!r}"
 
 
 def check_edit(

@@ -11,6 +11,15 @@ from dataclasses import dataclass
 
 from farm.jobs import Item, Segment
 
+#: Characters that a message quotes of a text.
+QUOTED = 40
+
+
+def wordless(item: Item) -> str:
+    """Say of an item that there is nothing to speak in it, with what it begins with."""
+    held = " ".join(" ".join(block.text for block in item.blocks).split())
+    return f"nothing to speak in {held[:QUOTED]!r}" if held else "nothing to speak"
+
 
 @dataclass(frozen=True)
 class Passage:

@@ -157,9 +157,8 @@ def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Itera
 
 def _line_item(index: int, line: lines.Line, spec: Spec) -> Item:
     if line.voice and line.voice not in spec.voices:
-        valid = ", ".join(sorted(spec.voices))
-        error = f"line {line.number}: unknown voice {line.voice!r}; choose one of {valid}"
-        return Item(index, line.id, error=error)
+        error = ssml.no_voice([line.voice], spec.voices, spec.others)
+        return Item(index, line.id, error=f"line {line.number}: {error}")
     if line.format and line.format not in FORMATS:
         valid = ", ".join(FORMATS)
         error = f"line {line.number}: unknown format {line.format!r}; choose one of {valid}"
@@ -191,7 +190,9 @@ def _setting(item: Item, spec: Spec) -> ssml.Setting:
     """What an item's SSML is read for."""
     own = {name: voice.language for name, voice in spec.voices.items()}
     language = own[item.voice or spec.voice]
-    return ssml.Setting(own, item.prosody or spec.prosody, language, spec.language)
+    return ssml.Setting(
+        own, item.prosody or spec.prosody, language, spec.language, others=spec.others
+    )
 
 
 def _placed(item: Item, spec: Spec, said: str = "") -> Item:

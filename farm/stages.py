@@ -221,7 +221,7 @@ def _bench(work: Work, folder: Path, pool: Executor, outbox: Outbox) -> Bench:
         store=work.farm.store,
         key=lambda segment: _segment_key(spec, segment),
         pool=pool,
-        failed=frozenset(row["digest"] for row in failures),
+        failed={row["digest"]: row["error"] for row in reversed(failures)},
         all_failed=len(failures) < FAILURES,
     )
     return Bench(spec, work.about, shelf, outbox, work.output_key, folder)

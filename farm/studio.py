@@ -73,6 +73,16 @@ class Studio:
         file = self.voices(owner).get(name)
         return bool(file and not file.revoked and not self._store.exists(voices.revocation(name)))
 
+    def others(self, owner: str, unspoken: Collection[str]) -> dict[str, str]:
+        """Return an owner's voices for the messages of a job: why it cannot have one, or nothing.
+
+        It cannot have the `unspoken`, of which `speaks` said so.
+        """
+        known = self.voices(owner)
+        others = {name: "" for name, file in known.items() if not file.revoked}
+        lost = known.keys() & set(unspoken)
+        return others | {name: f"voice {name!r} was revoked: choose another" for name in lost}
+
     def pin(self, names: Collection[str], owner: str) -> dict[str, Voice]:
         """Publish voices to the store and pin them.
 

@@ -6,9 +6,9 @@ What is longer than a few minutes is kept on disk, so memory does not grow with 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -70,8 +70,8 @@ class Shelf:
     key: Callable[[Segment], str]
     pool: Executor
     """Fetches; nothing is computed there."""
-    failed: frozenset[str] = frozenset()
-    """Digests that could not be spoken."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Digests that could not be spoken, and why."""
     all_failed: bool = True
     """Whether `failed` names them all; if not, a segment that is not stored is one of them."""
 
@@ -131,6 +131,8 @@ class Tape:
         """Segments joined."""
         self.failed = 0
         """Segments left out because they could not be spoken, passages because not planned."""
+        self.reason = ""
+        """Why the first of these segments could not, where that is known."""
         self.error = ""
         """Why the first passage that could not be planned could not."""
         self.warned = 0
@@ -237,6 +239,7 @@ class Tape:
                 self.error = self.error or row.part.error
             elif (data := row.data.result()) is None:
                 self.failed += 1
+                self.reason = self.reason or self._shelf.failed.get(row.segment.digest, "")
             else:
                 yield row.passage, row.segment, self._shelf.decode(row.segment, data)
 

@@ -248,7 +248,7 @@ def test_what_could_not_be_spoken_is_left_out_with_its_pause(desk: Desk) -> None
     spoken = desk.speak(pairs)
     segments = pairs[0][1].segments
     desk.store.delete(segment_key(segments[3]))
-    failed = frozenset({segments[3].digest})
+    failed = {segments[3].digest: "no such speaker"}
     record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
     expected = sum(len(audio.samples) for audio in spoken[:3])
     expected += sum(joining.count(s.pause_ms, RATE) for s in segments[:2])
@@ -267,12 +267,16 @@ def test_beyond_what_the_ledger_remembers_a_missing_segment_counts_as_failed(des
     assert (record.segments, record.failed) == (4, 1)
 
 
-def test_an_item_of_which_nothing_could_be_spoken_is_an_error(desk: Desk) -> None:
+@pytest.mark.parametrize(("reason", "said"), [("", ""), ("no such speaker", ": no such speaker")])
+def test_an_item_of_which_nothing_could_be_spoken_tells_the_first_reason(
+    reason: str, said: str, desk: Desk
+) -> None:
     job, source = spec("book"), item(*WORDS)
     pairs = desk.plan(source, job)
-    failed = frozenset(segment.digest for segment in pairs[0][1].segments)
+    first, *rest = pairs[0][1].segments
+    failed = {first.digest: reason, **{segment.digest: reason and "too long" for segment in rest}}
     record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
-    assert record.error == "no segment could be spoken"
+    assert record.error == f"no segment could be spoken{said}"
     assert (record.segments, record.failed, record.files) == (4, 4, {})
 
 
@@ -296,11 +300,22 @@ def test_an_item_that_could_not_be_planned_says_why(desk: Desk) -> None:
     assert (record.error, record.failed, record.files) == ("no rules", 1, {})
 
 
-@pytest.mark.parametrize("paragraphs", [(), ("* * *",), ("",)])
-def test_an_item_without_words_is_an_error(paragraphs: tuple[str, ...], desk: Desk) -> None:
-    job, source = spec(), item(*paragraphs)
+@pytest.mark.parametrize(
+    ("paragraphs", "error"),
+    [
+        ((), "nothing to speak"),
+        (("",), "nothing to speak"),
+        (("* * *", "?\n!"), "nothing to speak in '* * * ? !'"),
+        (("-" * 50,), f"nothing to speak in {'-' * 40!r}"),
+    ],
+)
+@pytest.mark.parametrize(("kind", "failed"), [("batch", 1), ("book", 0)])
+def test_an_item_without_words_is_an_error(
+    paragraphs: tuple[str, ...], error: str, kind: Kind, failed: int, desk: Desk
+) -> None:
+    job, source = spec(kind), item(*paragraphs)
     record = desk.assemble(source, desk.plan(source, job), desk.bench(job))
-    assert (record.error, record.files) == ("nothing to speak", {})
+    assert (record.error, record.failed, record.files) == (error, failed, {})
 
 
 def test_an_item_with_an_error_keeps_it(desk: Desk) -> None:
@@ -450,6 +465,6 @@ def test_where_every_item_is_packed_one_without_words_is_silence(
 def test_an_item_of_which_nothing_could_be_spoken_is_no_silence(desk: Desk) -> None:
     job, source = spec(package="azure"), item("One.")
     pairs = desk.plan(source, job)
-    failed = frozenset(segment.digest for segment in pairs[0][1].segments)
+    failed = {segment.digest: "too long" for segment in pairs[0][1].segments}
     record = desk.assemble(source, pairs, desk.bench(job, failed=failed))
-    assert (record.error, dict(record.files)) == ("no segment could be spoken", {})
+    assert (record.error, dict(record.files)) == ("no segment could be spoken: too long", {})

@@ -128,8 +128,8 @@ def test_a_line_that_is_not_valid_keeps_its_own_error(farm: Running) -> None:
 
 def test_a_text_of_marks_alone_still_holds_nothing_to_speak(farm: Running) -> None:
     rows = done(farm, lines("Fine.", "***"))
-    assert rows[1]["error"] == "nothing to speak"
-    assert "failed" not in rows[1]
+    assert rows[1]["error"] == "nothing to speak in '***'"
+    assert (rows[1]["failed"], farm.count("failed")) == (1, 1)
 
 
 def test_what_of_a_text_is_in_no_segment_is_listed_of_every_page_of_it(farm: Running) -> None:
@@ -145,5 +145,5 @@ def test_what_of_a_text_is_in_no_segment_is_listed_of_every_page_of_it(farm: Run
 @pytest.mark.parametrize("text", ["😀", "⠓⠑⠇⠇⠕"])
 def test_a_text_of_nothing_else_is_an_error_that_says_what_it_was(farm: Running, text: str) -> None:
     row, _ = done(farm, lines(text, "Two."))
-    assert row["error"] == "nothing to speak"
+    assert row["error"] == f"nothing to speak in {text!r}"
     assert notices(row) == [("", f"nothing that can be spoken: {text!r}", 0)]

@@ -129,15 +129,17 @@ def draft(held: Service, owner: str, wish: Wish, data: bytes | Path) -> Draft:
     read_lexicons(wish)
     found = look(wish, data)
     voices = pin(held, owner, wish)
-    named = set(found.voices)
+    named, unspoken = set(found.voices), set[str]()
     if wish.kind == "batch":  # a line with an unknown or revoked voice fails by itself
-        named = {name for name in named if held.studio.speaks(name, owner)}
+        unspoken = {name for name in named if not held.studio.speaks(name, owner)}
+        named -= unspoken
     with blaming(wish.source):
         voices |= held.studio.pin(named - voices.keys(), owner)
     spec = replace(
         asked(wish, data),
         voice=wish.voice or held.settings.voice,
         voices=voices,
+        others=held.studio.others(owner, unspoken) if unspoken else {},
         deadline=time.time() + wish.deadline_s if wish.deadline_s else 0.0,
     )
     return Draft(spec, data, found.characters, wish.named_lexicons)

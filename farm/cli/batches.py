@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,18 +22,15 @@ from farm.cli.speaking import (
     VoiceOption,
     follow,
     make_spec,
-    out,
     report,
     summary,
 )
-from farm.cli.watching import console
-from farm.config import Settings
+from farm.cli.watching import console, unfinished
 from farm.contents import Record
 from farm.errors import JobError, NotFound
 from farm.farm import Farm
 from farm.jobs import Output
 from farm.storage import ahead
-from farm.studio import catalogue
 from farm.text.lines import Line, read_lines
 
 #: Lines that could not be spoken, of which the terminal hears.
@@ -50,7 +46,10 @@ def register(app: typer.Typer) -> None:
 
 def batch(
     lines: Annotated[
-        Path, typer.Argument(help='JSONL: {"id","text"|"ssml","voice"?,"speed"?,"format"?}')
+        Path,
+        typer.Argument(
+            help='JSONL: {"id","text"|"ssml","voice"?,"speed"?,"format"?}; `-`: standard input.'
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
     voice: VoiceOption = "",
@@ -63,35 +62,34 @@ def batch(
     """Speak many lines, one file each; bad lines are listed in results.jsonl."""
     begin = time.monotonic()
     checking.check_options(voice, 1.0, [format], language=language)
-    content = checking.digest(lines)
-    checking.check_folder(output)
     lexicons = checking.lexicons(lexicon)
     how = {
         "language": language,
         "pauses": checking.pauses(pause),
         "lexicons": tuple(lexicons),
     }
-    with session() as joined:
-        spec = make_spec(joined, "batch", lines.name, content, voice, Output(format), **how)
-        voices = joined.pin({spec.voice, *voices_named(lines, joined.settings)})
-        record = follow(joined, replace(spec, voices=voices), lines, lexicons)
-        done, failed = fetch(joined.farm, record, output)
-        if as_json:
-            print_json(report(joined.farm, record, files_in(joined.farm, record, output), begin))
+    with checking.at_hand(lines) as file:
+        content = checking.digest(file)
+        checking.check_folder(output)
+        with session() as joined:
+            spec = make_spec(joined, "batch", file.name, content, voice, Output(format), **how)
+            record = follow(joined, joined.cast(spec, voices_named(file)), file, lexicons)
+            done, failed = fetch(joined.farm, record, output)
+            if as_json:
+                made = files_in(joined.farm, record, output)
+                print_json(report(joined.farm, record, made, begin))
     if not as_json:
-        summary(record, output)
-        if failed:
-            out.print(f"{failed} of {done + failed} lines failed; see {output / 'results.jsonl'}")
+        results = output / "results.jsonl"
+        lost = f"{failed} of {done + failed} lines failed, see {results}" if failed else ""
+        summary(record, output, lost)
     raise typer.Exit(bool(failed))
 
 
-def voices_named(path: Path, settings: Settings) -> set[str]:
-    """Return the voices that a file's lines name and this host knows; others fail their line."""
-    known = catalogue(settings)
+def voices_named(path: Path) -> set[str]:
+    """Return the voices that a file's lines name, whether there are such or not."""
     with path.open("rb") as stream:
         lines = (line for line in read_lines(stream) if isinstance(line, Line))
-        named = {voice for line in lines for voice in line.voices}
-    return {voice for voice in named if voice in known}
+        return {voice for line in lines for voice in line.voices}
 
 
 def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
@@ -107,7 +105,7 @@ def fetch(farm: Farm, record: Record, folder: Path) -> tuple[int, int]:
         try:
             farm.store.get_file(keys.manifest(job, standing.current(farm, job)), listed)
         except NotFound:
-            raise JobError(record.get("error") or f"job {job} is {record['state']}") from None
+            raise JobError(unfinished(record)) from None
         fetched = ahead(
             lambda file: farm.store.get_file(file["key"], folder / file["name"]),
             (file for item in _items(listed) for file in item.get("files", {}).values()),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +31,6 @@ from farm.cli.speaking import (
 from farm.contents import Record
 from farm.errors import InvalidInput, NotFound
 from farm.jobs import Output, Prosody
-from farm.studio import catalogue
 from farm.text import documents
 
 SAMPLE = Path(str(resources.files("farm"))) / "data" / "sample" / "late-letters.epub"
@@ -83,25 +80,25 @@ def book(
     options = _options(format, also or [], subtitles or [])
     chapters = [*options.formats, *([] if options.package else [options.format])]
     checking.check_options(voice, speed, chapters, options.subtitles, language)
-    if str(file) != "-":
-        check_document(file, front_matter)
-    lexicons = checking.lexicons(lexicon)
-    (checking.check_file if single else checking.check_folder)(output)
-    if single and output.exists() and file.exists() and output.samefile(file):
-        raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
-    how = {
-        "language": language,
-        "prosody": Prosody(speed=speed),
-        "pauses": checking.pauses(pause),
-        "front_matter": front_matter,
-    }
-    with session() as joined:
-        record, listed = make_book(joined, file, voice, options, lexicons, **how)
-        files = fetch_book(joined, listed, output)
-        if json:
-            print_json(report(joined.farm, record, files, begin))
-        else:
-            summary(record, output)
+    with _at_hand(file, front_matter) as there:
+        lexicons = checking.lexicons(lexicon)
+        (checking.check_file if single else checking.check_folder)(output)
+        if single and output.exists() and output.samefile(there):
+            raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
+        how = {
+            "language": language,
+            "prosody": Prosody(speed=speed),
+            "pauses": checking.pauses(pause),
+            "front_matter": front_matter,
+        }
+        with session() as joined:
+            record, listed = make_book(joined, there, voice, options, lexicons, **how)
+            files = fetch_book(joined, listed, output)
+            if json:
+                print_json(report(joined.farm, record, files, begin))
+            else:
+                summary(record, output)
+    raise typer.Exit(bool(record["failed"]))
 
 
 def _options(format_: str, also: list[str], subtitles: list[str]) -> Output:
@@ -116,10 +113,12 @@ def _options(format_: str, also: list[str], subtitles: list[str]) -> Output:
     )
 
 
-def check_document(path: Path, front_matter: bool = False) -> None:
-    """Raise `InvalidInput`, or `NotFound`, for what the farm could not read as a book."""
-    checking.digest(path)
-    documents.read(path, path.name, front_matter=front_matter)
+@contextmanager
+def _at_hand(path: Path, front_matter: bool) -> Iterator[Path]:
+    """Have a book as a file; `InvalidInput`, or `NotFound`, for what the farm could not read."""
+    with checking.at_hand(path) as file:
+        documents.read(file, file.name, front_matter=front_matter)
+        yield file
 
 
 def make_book(
@@ -131,15 +130,10 @@ def make_book(
     **how: Any,
 ) -> tuple[Record, Record]:
     """Run a book's job; return its record and the manifest. `how` are fields of its spec."""
-    data: bytes | Path = sys.stdin.buffer.read() if str(file) == "-" else file
-    content = hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else checking.digest(data)
     how["lexicons"] = tuple(lexicons or ())
-    spec = make_spec(joined, "book", file.name, content, voice, options, **how)
-    if isinstance(data, Path):
-        names = documents.read(data, data.name, front_matter=spec.front_matter).voices
-        if named := set(names).intersection(catalogue(joined.settings)):
-            spec = replace(spec, voices=joined.pin({spec.voice, *named}))
-    record = run(joined, spec, data, lexicons)
+    spec = make_spec(joined, "book", file.name, checking.digest(file), voice, options, **how)
+    named = documents.read(file, file.name, front_matter=spec.front_matter).voices
+    record = run(joined, joined.cast(spec, named), file, lexicons)
     return record, contents.manifest(joined.farm, spec.id)
 
 
@@ -179,24 +173,33 @@ def demo(json: JsonOption = False) -> None:
         record, listed = make_book(joined, SAMPLE, "", options)
         files = fetch_book(joined, listed, folder)
         made = report(joined.farm, record, files, begin)
-        made["voices"] = _paragraphs(joined, folder / "voices")
+        made["voices"], lost = _paragraphs(joined, folder / "voices")
     if json:
         print_json(made)
-        return
-    for path in sorted([*(file["path"] for file in files), str(folder / "manifest.json")]):
+    else:
+        _told(made, folder)
+    raise typer.Exit(bool(made["failed"] or lost))
+
+
+def _told(made: Record, folder: Path) -> None:
+    """Print what the demo made."""
+    for path in sorted([*(file["path"] for file in made["files"]), str(folder / "manifest.json")]):
         out.print(f"  {path}")
     for voice, path in made["voices"].items():
         out.print(f"  {path}: the voice {voice!r}")
-    summary(record, folder)
-    out.print(f"{record['seconds'] / made['elapsed_s']:.0f} times real time, all told")
+    summary(made, folder)
+    out.print(f"{made['seconds'] / made['elapsed_s']:.0f} times real time, all told")
 
 
-def _paragraphs(joined: Session, folder: Path) -> dict[str, str]:
-    """Let every voice that ships with the farm say a few words; return voice to path."""
+def _paragraphs(joined: Session, folder: Path) -> tuple[dict[str, str], int]:
+    """Let every voice that ships with the farm say a few words.
+
+    Returns voice to path, and how many segments could not be spoken.
+    """
     folder.mkdir(exist_ok=True)
-    made = {}
+    made, lost = {}, 0
     for voice in voices.catalogue([builtin.prepare(joined.settings.home)]):
         path = folder / f"{voice}.flac"
-        speak(joined, PARAGRAPH.format(voice=voice.replace("-", " ")), path, voice)
-        made[voice] = str(path)
-    return made
+        record, _ = speak(joined, PARAGRAPH.format(voice=voice.replace("-", " ")), path, voice)
+        made[voice], lost = str(path), lost + record["failed"]
+    return made, lost

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import re
+import shutil
+import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from farm import voices
@@ -14,6 +17,8 @@ from farm.audio.formats import FORMATS, format_named
 from farm.book import subtitles
 from farm.config import read_settings
 from farm.errors import InvalidInput, NotFound, StoreUnavailable
+from farm.storage import scratch
+from farm.storage.atomic import mapped
 from farm.studio import catalogue
 
 #: What a book of one file is, by its suffix.
@@ -25,6 +30,29 @@ ENDS = ("clause", "sentence", "paragraph", "heading")
 #: Milliseconds that such a pause lasts at most.
 LONGEST_PAUSE_MS = 20_000
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
+
+
+@contextmanager
+def at_hand(path: Path) -> Iterator[Path]:
+    """Have what a person named as a file that can be read twice; a pipe, and `-`, as a copy.
+
+    Raises:
+        NotFound: it cannot be read.
+        StoreUnavailable: there is no room for the copy.
+    """
+    if str(path) != "-" and path.is_file():
+        yield path
+        return
+    with scratch("farm-input-") as folder:
+        # What a shell calls a pipe (`63`) says nothing, and is not the same the next time.
+        copy = folder / (path.name if path.suffix else "-")
+        try:
+            source = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
+        except OSError as error:
+            raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
+        with mapped("write", copy), source as stream, copy.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        yield copy
 
 
 def digest(path: Path) -> str:

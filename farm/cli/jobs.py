@@ -62,7 +62,7 @@ def show(job: JobArgument, json: JsonOption = False) -> None:
 
 @app.command()
 def watch(job: JobArgument, json: JsonOption = False) -> None:
-    """Follow a job to its end."""
+    """Follow a job to its end; exit code 1 where something of it could not be spoken."""
     with session() as joined:
         name = listing.resolve(joined.farm, job)
         watching.watch(joined.farm, name, quiet=json)
@@ -71,6 +71,7 @@ def watch(job: JobArgument, json: JsonOption = False) -> None:
         print_json(found)
     else:
         out.print(f"{name} {found['state']}: {progress(found)}")
+    raise typer.Exit(bool(found["failed"]))
 
 
 @app.command()

@@ -61,3 +61,4 @@ def say(
             print_json(report(joined.farm, record, [made], begin))
         else:
             summary(record, output)
+    raise typer.Exit(bool(record["failed"]))

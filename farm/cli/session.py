@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from farm import embedded, voices
 from farm.config import Settings, read_settings
-from farm.errors import LedgerUnavailable
+from farm.errors import LedgerUnavailable, UnknownVoice
 from farm.farm import Farm
-from farm.jobs import Voice
+from farm.jobs import Spec, Voice
 from farm.studio import catalogue
 from farm.tasks.app import create_celery, create_farm
 
@@ -47,6 +47,22 @@ class Session:
         """Publish voices to the store and pin them; `UnknownVoice` names the valid ones."""
         known = catalogue(self.settings)
         return {n: voices.publish(voices.find(known, n), self.farm.store) for n in names}
+
+    def cast(self, spec: Spec, names: Collection[str]) -> Spec:
+        """Pin the voices that a job's text names; of those that it cannot have, the job knows why.
+
+        So a line that names such a voice fails by itself.
+        """
+        if not names:
+            return spec
+        known, cast = catalogue(self.settings), dict(spec.voices)
+        others = {id_: "" for id_, file in known.items() if not file.revoked}
+        for name in sorted(known.keys() & set(names)):
+            try:
+                cast[name] = voices.publish(known[name], self.farm.store)
+            except UnknownVoice as error:
+                others[name] = str(error)
+        return replace(spec, voices=cast, others=others)
 
 
 def _farm(settings: Settings) -> Farm:

@@ -17,11 +17,9 @@ from farm import contents, keys, lifecycle, revising, standing
 from farm.cli import checking, watching
 from farm.cli.session import Session
 from farm.contents import Record
-from farm.errors import JobError
 from farm.farm import Farm
 from farm.jobs import Kind, Output, Spec, State
 from farm.schema import to_json
-from farm.studio import catalogue
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
 LanguageOption = Annotated[
@@ -93,8 +91,7 @@ def speak(
     how["lexicons"] = tuple(lexicons or ())
     spec = make_spec(joined, "speech", name, words, voice, Output(format_), **how)
     if ssml:
-        named = set(_VOICES.findall(words)).intersection(catalogue(joined.settings))
-        spec = replace(spec, voices=joined.pin({spec.voice, *named}))
+        spec = joined.cast(spec, _VOICES.findall(words))
     record = run(joined, spec, words.encode(), lexicons)
     (item,) = contents.manifest(joined.farm, spec.id)["items"]
     return record, watching.fetch(joined.farm, item["files"][format_], path)
@@ -109,10 +106,7 @@ def run(
         JobError: the job failed, was cancelled or expired.
         Unavailable: the farm could not go on; the same command does, later.
     """
-    record = follow(joined, spec, data, also)
-    if record["state"] != State.COMPLETED:
-        raise JobError(record.get("error") or f"job {spec.id} is {record['state']}")
-    return record
+    return watching.completed(follow(joined, spec, data, also))
 
 
 def follow(
@@ -153,13 +147,14 @@ def _taken_up(
     return None
 
 
-def summary(record: dict[str, Any], where: Path) -> None:
-    """Print what was made, in one line, and what was left out."""
+def summary(record: dict[str, Any], where: Path, lost: str = "") -> None:
+    """Print what was made, in one line, and what was left out: `lost`, or so many segments."""
     hits, misses = record.get("hits", 0), record.get("misses", 0)
     seconds = record.get("seconds", 0)
     out.print(f"{where}  {seconds:.1f} s, {misses} segments spoken, {hits} were there already")
-    if record.get("failed"):
-        out.print(f"{record['failed']} could not be spoken: farm jobs show {record['job']}")
+    if lost or record.get("failed"):
+        lost = lost or f"{record['failed']} could not be spoken"
+        out.print(f"{lost}: farm jobs show {record['job']}")
     if record.get("warned"):
         out.print(f"{record['warned']} lack something: farm jobs show {record['job']}")
 

@@ -37,10 +37,20 @@ def watch(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:
         JobError: the job failed, was cancelled or expired.
         Unavailable: the farm could not go on; the job stays and can be taken up again.
     """
-    record = follow(farm, job, quiet)
+    return completed(follow(farm, job, quiet))
+
+
+def completed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a job that has been done, or raise `JobError` with the reason."""
     if record["state"] != State.COMPLETED:
-        raise JobError(record.get("error") or f"job {job} is {record['state']}")
+        raise JobError(unfinished(record))
     return record
+
+
+def unfinished(record: dict[str, Any]) -> str:
+    """Say why a job is not done, and where to look."""
+    job, error = record["job"], record.get("error")
+    return f"{error}: farm jobs show {job}" if error else f"job {job} is {record['state']}"
 
 
 def follow(farm: Farm, job: str, quiet: bool = False) -> dict[str, Any]:

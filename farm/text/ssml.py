@@ -7,7 +7,7 @@ gives it: with the text of `desc` and `metadata`, without comments, entities and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lxml import etree
@@ -46,6 +46,8 @@ class Setting:
     """BCP 47, of what says nothing else."""
     whole: str = ""
     """BCP 47, of the whole, whatever its root says; empty: as that says."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """Further voices that there are, as `no_voice` takes them."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ class Document:
 def is_ssml(text: str) -> bool:
     """Whether a text is meant as SSML: its root is `speak`. A part of it, the first, is enough."""
     return bool(_ROOT.match(text.removeprefix("\ufeff")))
+
+
+def no_voice(wanted: Sequence[str], known: Iterable[str], others: Mapping[str, str]) -> str:
+    """Say why a text cannot have any of the voices that it wants.
+
+    `others` are those that there are besides the `known`: why they cannot be had, or nothing.
+    """
+    valid = ", ".join(sorted({*known, *(name for name, bar in others.items() if not bar)}))
+    bars = filter(None, (others.get(name) for name in wanted))
+    return next(bars, f"unknown voice {' '.join(wanted)[:80]!r}; choose one of {valid}")
 
 
 def voices_of(data: str | bytes) -> tuple[str, ...]:
@@ -220,11 +232,8 @@ class _Reader:
         known = self.setting.voices
         found = next((name for name in named if known is None or name in known), None)
         if found is None:
-            valid = ", ".join(sorted(known or ()))
-            wanted = " ".join(named)[:80]
-            raise UnknownVoice(
-                f"line {element.sourceline}: unknown voice {wanted!r}; choose one of {valid}"
-            )
+            said = no_voice(named, known or (), self.setting.others)
+            raise UnknownVoice(f"line {element.sourceline}: {said}")
         return found
 
     def _prosody(self, element: etree._Element, style: Style, depth: int) -> None:

@@ -431,11 +431,17 @@ def test_a_line_with_a_revoked_voice_fails_by_itself(api: Api) -> None:
     path = api.service.settings.home / "voices" / "low.yaml"
     path.write_text(path.read_text() + "revoked: '2026-01-01'\n")
     ann = api.client()
-    lines = [{"id": "a", "text": "Hi."}, {"id": "b", "text": "Hi.", "voice": "low"}]
+    named = [{"id": "b", "voice": "low"}, {"id": "c", "voice": "bobs"}]
+    lines = [{"text": "Hi.", **line} for line in ({"id": "a"}, *named)]
     job = made(ann, {**BATCH, "lines": lines})["id"]
     assert api.finish(ann, job)["state"] == "completed"
-    (lost,) = ann.get(f"/v1/jobs/{job}/failures").json()["data"]
-    assert (lost["id"], "'low'" in lost["error"]) == ("b", True)
+    lost = {row["id"]: row["error"] for row in ann.get(f"/v1/jobs/{job}/failures").json()["data"]}
+    assert lost.keys() == {"b", "c"}
+    assert lost["b"] == "line 2: voice 'low' was revoked: choose another"
+    known, _, choices = lost["c"].partition("; choose one of ")
+    assert known == "line 3: unknown voice 'bobs'"
+    assert {"flite", "slt", "tone"} <= set(choices.split(", "))
+    assert not {"low", "bobs"}.intersection(choices.split(", "))
 
 
 def test_a_broken_voice_is_the_operators_and_its_folder_not_told(api: Api) -> None:

@@ -327,4 +327,4 @@ def test_a_speech_of_which_nothing_can_be_spoken_says_where_to_look(
     assert "?!?!?!" not in answer.text
     said = answer.json()["error"]["message"].partition("GET ")[2].split()[0]
     api.finish(ann, said.rpartition("/")[2])
-    assert ann.get(said).json()["error"] == "nothing to speak"
+    assert ann.get(said).json()["error"] == "nothing to speak in '?!?!?!'"

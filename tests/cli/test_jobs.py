@@ -150,7 +150,7 @@ def test_show_names_the_items_that_held_nothing_to_speak(farm: Running, data: Da
     farm.submit("\n".join(map(json.dumps, lines)), "lines", "batch")
     farm.finish("lines")
     lost = {row["id"]: row["error"] for row in data("jobs", "show", "lines")["failures"]}
-    assert lost == {"bad": "line 3: 'text' is missing", "stars": "nothing to speak"}
+    assert lost == {"bad": "line 3: 'text' is missing", "stars": "nothing to speak in '***'"}
 
 
 def test_show_prints_no_more_than_a_screen_of_outputs(
