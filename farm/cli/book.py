@@ -82,9 +82,7 @@ def book(
     checking.check_options(voice, speed, chapters, options.subtitles, language)
     with _at_hand(file, front_matter) as there:
         lexicons = checking.lexicons(lexicon)
-        (checking.check_file if single else checking.check_folder)(output)
-        if single and output.exists() and output.samefile(there):
-            raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
+        _check_output(output, single, there)
         how = {
             "language": language,
             "prosody": Prosody(speed=speed),
@@ -99,6 +97,13 @@ def book(
             else:
                 summary(record, output)
     raise typer.Exit(bool(record["failed"]))
+
+
+def _check_output(output: Path, single: bool, book: Path) -> None:
+    """Make the folder of the output; `InvalidInput` where it cannot be, or is the book itself."""
+    (checking.check_file if single else checking.check_folder)(output)
+    if single and output.exists() and output.samefile(book):
+        raise InvalidInput(f"{str(output)!r} is the book itself; give the output another name")
 
 
 def _options(format_: str, also: list[str], subtitles: list[str]) -> Output:
