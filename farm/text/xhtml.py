@@ -187,8 +187,8 @@ class _Reader:
             return
         if tag in _CELLS and self._has_text():
             self._runs.append(Run(CELL))
+        self._edge(tag, entering=True)  # what stands before a heading is none
         outer, self._heading = self._heading, self._heading or _is_heading(element, tag)
-        self._edge(tag, entering=True)
         self._inside(element, tag)
         self._edge(tag, entering=False)
         self._heading = outer

@@ -203,10 +203,11 @@ def test_what_is_spoken_of_a_page(tmp_path: Path, body: str, blocks: list[str]) 
 
 
 def test_headings_are_marked(tmp_path: Path) -> None:
-    body = "<h1>A <i>b</i></h1><p>C</p><div role='heading'>D</div>"
+    body = "<h1>A <i>b</i></h1><p>C</p><div role='heading'>D</div>E<div>F<h2>G</h2></div>"
     path = write_epub(tmp_path / "b.epub", {"a.xhtml": page(body)}, toc=[("A", "a.xhtml", [])])
     (section,) = book(path).sections
-    assert [block.heading for block in section.blocks] == [True, False, True]
+    headings = [block.text for block in section.blocks if block.heading]
+    assert headings == ["A b", "D", "G"]
 
 
 def test_a_page_in_utf_16_is_read(tmp_path: Path) -> None:

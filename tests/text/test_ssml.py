@@ -282,7 +282,7 @@ def test_any_document_is_read_or_refused(inside: str) -> None:
     finally:
         assert time.process_time() - begin < 5
     for block in document.blocks:
-        assert any(character.isalnum() for character in block.text)
+        assert block.phones or any(character.isalnum() for character in block.text)
         assert (block.pause_ms or 0) >= 0
         assert block.prosody is None or 0.25 <= block.prosody.speed <= 4
 
