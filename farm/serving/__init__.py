@@ -50,7 +50,8 @@ def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], No
     """Serve until SIGTERM or SIGINT; `ready` is told the URL as soon as the port is taken.
 
     Raises:
-        Unavailable: the extra `api` is not installed, or a voice cannot be loaded here.
+        Unavailable: the extra `api` is not installed, a voice cannot be loaded here, or its device
+            is lost.
         EngineError: a voice's files are not what it says.
         Conflict: the port is another process's.
     """

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from farm import batching
 from farm.audio import Audio
 from farm.engines import Engine
-from farm.errors import EngineError, EngineFailed, Unavailable
+from farm.errors import DeviceLost, EngineError, EngineFailed, Unavailable
 from farm.jobs import Segment
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ class Desk:
         self.limit = limit
         self._share = share
         self._orders: list[_Order] = []
+        self.lost: Callable[[DeviceLost], object] = lambda _: None
+        """Is told, in the desk's thread, that the device is lost: the process must end."""
         self._closed = False
         self._pace_s = 1.0
         self._begun: float | None = None
@@ -175,11 +177,23 @@ class Desk:
                     return
                 turn = self._next_turn()
             self._begun = begin = time.monotonic()
-            _perform(turn)
+            try:
+                _perform(turn)
+            except DeviceLost as error:
+                self._lose(error)
+                return
             self._begun = None
             if not turn[0][0].tell:  # how long a piece takes says nothing of a segment
                 each = (time.monotonic() - begin) / sum(count for _, count in turn)
                 self._pace_s += _NEWEST * (each - self._pace_s)
+
+    def _lose(self, error: DeviceLost) -> None:
+        """Take no more orders, say so, and fail all that there are, in this order."""
+        with self._changed:
+            self._closed = True
+        self.lost(error)
+        for order in self._orders:
+            _settle(order, error=error)
 
     def _next_turn(self) -> list[tuple[_Order, int]]:
         """Choose the orders of the next call, and how many segments of each.
@@ -201,7 +215,11 @@ class Desk:
 
 
 def _perform(turn: Sequence[tuple[_Order, int]]) -> None:
-    """Do an order's act, make its next piece, or speak segments of some orders in one call."""
+    """Do an order's act, make its next piece, or speak segments of some orders in one call.
+
+    Raises:
+        DeviceLost: nothing more can be performed; the orders have no end yet.
+    """
     first = turn[0][0]
     try:
         if first.act:
@@ -210,6 +228,8 @@ def _perform(turn: Sequence[tuple[_Order, int]]) -> None:
             _step(first, first.tell)
         else:
             _speak(turn)
+    except DeviceLost:
+        raise
     except Exception as error:  # whatever it was: somebody waits for it
         if not isinstance(error, EngineError | Unavailable):
             _LOGGER.exception("a request failed")

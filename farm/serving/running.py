@@ -50,7 +50,7 @@ def create_app(options: Options, service: Service) -> FastAPI:
 def run(app: FastAPI, service: Service, taken: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT: no new connections, open requests get `GRACE_S`.
 
-    Raises whatever kept the voices from being loaded.
+    Raises whatever kept the voices from being loaded, and that their device is lost.
     """
     config = uvicorn.Config(
         app,

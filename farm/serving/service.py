@@ -40,7 +40,11 @@ class Service:
     voices: Mapping[str, Loaded] = field(default_factory=dict)
     """By id; empty until all are loaded."""
     error: Exception | None = None
-    """Why they could not be."""
+    """Why they could not be, or can speak no more."""
+
+    def __post_init__(self) -> None:
+        """End where the device is lost: another process may have one again."""
+        self.desk.lost = self._fail
 
     def start(self) -> None:
         """Load the voices in a thread: meanwhile `/health` can tell that they are not there."""
@@ -52,10 +56,13 @@ class Service:
             for each in loaded:
                 self.accept(each)
         except Exception as error:  # kept: whoever started the server gets to see it
-            self.error = error
-            self.stop()
+            self._fail(error)
             return
         self.voices = {each.voice.id: each for each in loaded}
+
+    def _fail(self, error: Exception) -> None:
+        self.error = error
+        self.stop()
 
     def close(self) -> None:
         """Fail what still waits."""

@@ -102,6 +102,18 @@ def test_a_voice_that_cannot_be_loaded_ends_the_process_with_the_reason(shared: 
     assert said == "farm: voice 'slt' cannot speak with the voice of a reference\n"
 
 
+def test_a_process_whose_device_is_lost_ends_with_the_reason(shared: Path) -> None:
+    (shared / "voices").mkdir(exist_ok=True)
+    (shared / "voices" / "tone.yaml").write_text("engine: tone\nlanguage: en\n")
+    with serving(shared, "piper", "--port", "0", "--voice", "tone") as (process, url):
+        wait(url)
+        body = {"text": "Hello [[poison]].", "voice": "tone"}
+        assert urllib3.request("POST", f"{url}/tts", json=body, retries=False).status == 503
+        assert process.wait(30) == 1
+    said = (shared / "log").read_text()
+    assert said == "farm: asked to lose the device by 'Hello [[poison]].'\n"
+
+
 def test_an_unknown_voice_is_refused_with_the_names(command: Command) -> None:
     with pytest.raises(UnknownVoice, match=r"unknown voice 'ghost': choose one of .*slt"):
         command("serve", "piper", "--voice", "ghost")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
 
 from farm.audio import Audio
 from farm.engines.tone import Tone
-from farm.errors import EngineError, OutOfMemory, Unavailable
+from farm.errors import DeviceLost, EngineError, OutOfMemory, Unavailable
 from farm.jobs import Segment
 from farm.serving import desk as module
 from farm.serving.desk import Busy, Desk, deal
@@ -154,6 +156,37 @@ def test_whatever_an_engine_raises_reaches_its_client_and_the_desk_goes_on(
     with pytest.raises(type(error)):
         desk.speak(Wrong(error), segments("x")).result(20)
     assert len(desk.speak(Listening(voice()), segments("x")).result(20)) == 1
+
+
+def test_a_lost_device_ends_the_desk_and_fails_all_that_wait(desk: Desk, held: Held) -> None:
+    told: list[tuple[DeviceLost, bool]] = []
+    desk.lost = lambda error: told.append((error, lost.done()))
+    lost = desk.speak(held, segments("[[poison]]"))
+    waiting: list[Future[Any]] = [desk.ask(print), desk.speak(Listening(voice()), segments("x"))]
+    held.go.set()
+    for future in [lost, *waiting]:
+        with pytest.raises(DeviceLost, match="asked to lose the device"):
+            future.result(20)
+    assert told == [(lost.exception(), False)]  # before any client hears of it
+    assert not desk.running
+    with pytest.raises(Unavailable, match="stopping"):
+        desk.speak(Listening(voice()), segments("x"))
+
+
+@pytest.mark.parametrize("way", ["ask", "stream"])
+def test_a_device_can_be_lost_in_other_work_too(desk: Desk, way: str) -> None:
+    told: list[DeviceLost] = []
+    desk.lost = told.append
+    error = DeviceLost("x")
+
+    def lose(*_: int) -> None:
+        raise error
+
+    future = desk.ask(lose) if way == "ask" else desk.stream(map(lose, [1]), print)
+    with pytest.raises(DeviceLost):
+        future.result(20)
+    assert told == [error]
+    assert not desk.running
 
 
 def test_other_work_takes_its_turn_in_the_same_thread(desk: Desk, held: Held) -> None:

@@ -19,7 +19,7 @@ pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 
 from farm.audio import Audio
 from farm.engines import Engine
-from farm.errors import EngineError
+from farm.errors import DeviceLost, EngineError
 from farm.jobs import Voice
 from farm.serving import web
 from tests.serving.servers import RATE, Listening, Served, problem, served, voice, wait_for
@@ -301,6 +301,24 @@ def test_a_voice_that_cannot_be_loaded_ends_the_server() -> None:
         assert not there.thread.is_alive()
         assert str(there.service.error) == "it is no model"
         assert there.service.state == "failed"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_lost_device_shows_in_health_and_ends_the_server(stream: bool) -> None:
+    with served("piper", Listening(voice())) as there:
+        stop, stopped = there.service.stop, threading.Event()
+        there.service.stop = stopped.set  # so that there is time to ask
+        response = tts(there, text="This is [[poison]].", stream=stream)
+        assert (response.status, response.headers["Retry-After"]) == (503, "5")
+        assert "asked to lose the device" in problem(response)
+        health = there.get("/health")
+        assert (health.status, health.json()["status"]) == (503, "failed")
+        assert tts(there).status == 503
+        assert stopped.is_set()
+        stop()
+        there.thread.join(20)
+        assert not there.thread.is_alive()
+        assert isinstance(there.service.error, DeviceLost)
 
 
 def test_what_nobody_foresaw_is_a_problem_without_its_innards(
