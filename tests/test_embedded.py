@@ -273,6 +273,31 @@ def test_a_farm_that_cannot_start_says_why_and_where_it_is_written(tmp_path: Pat
         assert farm.gone()
 
 
+@pytest.mark.parametrize("command", ["say", "book", "batch", "demo", "up"])
+def test_a_gpu_that_is_not_there_is_an_error_that_says_so(tmp_path: Path, command: str) -> None:
+    with home(tmp_path, FARM_DEVICES="cuda:99") as farm:
+        (tmp_path / "b.md").write_text(book_text(1, 1))
+        (tmp_path / "lines.jsonl").write_text('{"id": "a", "text": "Good morning."}\n')
+        arguments = {"say": ["Good morning.", "-o", "x.wav"], "book": ["b.md", "-o", "x.m4b"],
+                     "batch": ["lines.jsonl", "-o", "x"]}  # fmt: skip
+        ran = farm.run(command, *arguments.get(command, []))
+        assert ran.returncode == 1
+        start = "farm: " if command == "up" else "farm: the embedded farm did not start: "
+        assert ran.stderr.startswith(start)
+        assert re.search(r"cuda:99'? (is|are) not there", ran.stderr)
+        assert ran.stderr.count("\n") == 1
+        assert farm.gone()
+        assert not (farm.home / "redis" / "redis.conf").exists()
+
+
+def test_devices_that_are_none_are_an_error_with_the_choices(tmp_path: Path) -> None:
+    with home(tmp_path, FARM_DEVICES="gpu") as farm:
+        ran = farm.run("up")
+        assert ran.returncode == 1
+        assert ran.stderr.startswith("farm: devices 'gpu': give 'cpu', or each GPU once")
+        assert ran.stderr.count("\n") == 1
+
+
 def test_no_worker_starts_for_a_family_that_only_had_work_once(redis_url: str) -> None:
     ledger, client = Ledger(redis_url), redis.Redis.from_url(redis_url)
     client.sadd("farm:lanes", "yourtts", "onnx.now", "tone")

@@ -18,6 +18,7 @@ from farm.errors import LedgerUnavailable
 from farm.ledger import Ledger, queue
 from farm.processes import Child, locked, stop
 from farm.serving import ports
+from farm.slots import slots
 
 #: Seconds between two looks at the children and the clients.
 LOOK_S = 0.5
@@ -56,12 +57,17 @@ class Supervisor:
         """Supervise; return false at once when another supervisor has this home.
 
         `ready` is called when Redis answers, before any other child is started.
+
+        Raises:
+            Unavailable: a CUDA device is set that is not there, or Redis does not start.
+            InvalidInput: the devices that are set are none.
         """
         for folder in (self.home, self.logs, self.home / "redis"):
             folder.mkdir(parents=True, exist_ok=True)
         with locked(self.home / "supervisor.lock", fcntl.LOCK_EX) as lock, ExitStack() as stack:
             if lock is None:
                 return False
+            self._check_devices()
             redis, url = create_redis(self.home / "redis", self.logs / "redis.log")
             environment = {**os.environ, **self._environment(url)}
             children = [self._child("control", "control"), self._worker("cpu")]
@@ -77,6 +83,11 @@ class Supervisor:
                 stop(children)
                 stop([redis])
         return True
+
+    def _check_devices(self) -> None:
+        """Raise as every worker would that speaks."""
+        wanted = self.settings
+        slots(FIRST_FAMILY, wanted.devices, wanted.per_device, wanted.cores)
 
     def _environment(self, url: str) -> dict[str, str]:
         return {
