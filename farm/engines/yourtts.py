@@ -4,7 +4,7 @@ Files of a voice: `config` (config.json) and `model` (model_file.pth); `language
 (language_ids.json); `speakers` (speakers.json) for built-in speakers; `encoder_config` and
 `encoder` (config_se.json, model_se.pth) to clone from references. Whose voice it is: the speaker a
 segment names, else `d_vector` (.npy, computed once), else `reference` (`reference_2`, ...),
-embedded at load, else the parameter `speaker`.
+embedded once and kept, else the parameter `speaker`.
 
 Parameters: `noise_scale`, `length_scale`, `noise_w` in place of the config's; `batched: 1` speaks
 a batch in one pass on a CPU too, where padding costs more than batching saves.

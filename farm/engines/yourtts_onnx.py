@@ -7,8 +7,8 @@ Two kinds of files, both with `config` (config.json; see `farm.export.yourtts`):
 * a pair: `model` (text, d-vector -> mel) and `vocoder` (mel -> signal), without noise.
 
 `encoder` (recording -> d-vector) clones. Whose voice it is: the speaker a segment names, else
-`d_vector` (.npy, computed once), else `reference` (`reference_2`, ...), embedded at load, else the
-parameter `speaker`. Sizes, rates, alphabet and languages are the config's.
+`d_vector` (.npy), else `reference` (`reference_2`, ...), embedded once and kept, else the parameter
+`speaker`. Sizes, rates, alphabet and languages are the config's.
 
 Parameters: `noise_scale`, `length_scale`, `noise_w` in place of the config's; `batched: 1` speaks
 a batch in one pass on a CPU too, where padding costs more than batching saves; those of sessions.

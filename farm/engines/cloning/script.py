@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -18,6 +20,8 @@ from farm.engines.dialects.base import Tokens, timings
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
 from farm.phonemes import ipa
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Speller(Protocol):
@@ -154,7 +158,8 @@ def cast(
 ) -> Speakers:
     """Return who a voice can be: the named, and who its `d_vector` or references are.
 
-    A stored `d_vector` is taken as it is; else the mean of what `embed` makes of the references.
+    A stored `d_vector` is taken as it is; else the mean of what `embed` makes of the references,
+    which is made once and then kept in `folder`, under the voice's digest.
 
     Raises:
         EngineError: a d-vector or a reference is not valid.
@@ -164,5 +169,18 @@ def cast(
     if "d_vector" in voice.files:
         known.become(speakers.read(file(voice, folder, "d_vector")))
     elif recordings:
-        known.become(np.mean([embed(*reference.read(path)) for path in recordings], axis=0))
+        kept = folder / f".d_vector-{voice.digest}.npy"
+        with suppress(EngineError):  # not there, or not what was written
+            known.become(speakers.read(kept))
+            return known
+        made = np.mean([embed(*reference.read(path)) for path in recordings], axis=0)
+        known.become(made)
+        _keep(kept, made)
     return known
+
+
+def _keep(path: Path, d_vector: DVector) -> None:
+    try:
+        speakers.write(path, d_vector)
+    except OSError as error:
+        _LOGGER.warning("a d-vector is not kept in %s: %s", path, error)

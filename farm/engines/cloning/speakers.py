@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -118,5 +119,8 @@ def read(path: Path) -> DVector:
 
 
 def write(path: Path, d_vector: DVector) -> None:
-    """Store a d-vector (`.npy`, float32)."""
-    np.save(path, np.asarray(d_vector, np.float32), allow_pickle=False)
+    """Store a d-vector (`.npy`, float32), whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".d_vector-") as name:
+        fresh = Path(name) / "d_vector.npy"
+        np.save(fresh, np.asarray(d_vector, np.float32), allow_pickle=False)
+        fresh.replace(path)

@@ -68,6 +68,73 @@ def test_the_voices_own_d_vector_is_read_or_made_of_its_references(tmp_path: Pat
         np.testing.assert_allclose(audio.samples, np.clip(2 * loudness, -1, 1), atol=1e-6)
 
 
+@pytest.fixture
+def heard(tmp_path: Path) -> Voice:
+    """A voice that is whoever speaks in a reference."""
+    voice = make_voice(tmp_path)
+    soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.1), 16_000, "FLOAT")
+    return replaced(voice, files={**voice.files, "reference": "a.wav"})
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Peaks of the recordings that were embedded."""
+    found: list[float] = []
+    embed = YourTtsOnnx.embed
+
+    def noted(self: YourTtsOnnx, samples: Any, sample_rate: int) -> Any:
+        found.append(float(samples.max()))
+        return embed(self, samples, sample_rate)
+
+    monkeypatch.setattr(YourTtsOnnx, "embed", noted)
+    return found
+
+
+def loud(voice: Voice, folder: Path) -> float:
+    return float(load(voice, folder, "cpu").speak([say("a")])[0].samples.max()) / 2
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".d_vector*"))
+
+
+def test_references_are_embedded_once_per_voice_and_host(
+    heard: Voice, embedded: list[float], tmp_path: Path
+) -> None:
+    for _ in range(3):
+        assert loud(heard, tmp_path) == pytest.approx(0.1)
+    assert len(embedded) == 1
+    assert kept(tmp_path) == [tmp_path / f".d_vector-{heard.digest}.npy"]
+    soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.3), 16_000, "FLOAT")
+    assert loud(replaced(heard, digest="3" * 64), tmp_path) == pytest.approx(0.3)
+    assert len(embedded) == 2
+
+
+@pytest.mark.parametrize("content", [b"", np.ones(SIZE - 1), np.zeros(SIZE), np.full(SIZE, np.nan)])
+def test_a_kept_d_vector_that_is_none_is_made_again(
+    heard: Voice, embedded: list[float], tmp_path: Path, content: Any
+) -> None:
+    path = tmp_path / f".d_vector-{heard.digest}.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content.astype(np.float32))
+    for _ in range(2):
+        assert loud(heard, tmp_path) == pytest.approx(0.1)
+    assert len(embedded) == 1
+    assert kept(tmp_path) == [path]
+
+
+def test_where_nothing_can_be_kept_the_voice_speaks_anyway(
+    heard: Voice, embedded: list[float], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / f".d_vector-{heard.digest}.npy").mkdir()
+    for _ in range(2):
+        assert loud(heard, tmp_path) == pytest.approx(0.1)
+    assert len(embedded) == 2
+    assert "a d-vector is not kept in" in caplog.text
+
+
 def test_a_voice_can_be_lent_while_the_engine_runs(tmp_path: Path) -> None:
     engine = load(make_voice(tmp_path), tmp_path, "cpu")
     assert isinstance(engine, YourTtsOnnx)
