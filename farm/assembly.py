@@ -67,6 +67,8 @@ class ItemRecord:
     """Segments that were spoken with something missing, and warnings about the whole item."""
     warnings: tuple[Notice, ...] = ()
     """What was missing or done otherwise, each once."""
+    voices: tuple[str, ...] = ()
+    """Who speaks in the files, as the job names them; none where an older farm made them."""
     files: Mapping[str, File] = field(default_factory=dict)
     """By format; `marks` are the sentence and word marks, one JSON a line."""
 
@@ -202,6 +204,7 @@ def _record(item: Item, tape: Tape) -> ItemRecord:
         error=tape.error,
         warned=tape.warned + len(item.warnings),
         warnings=(*(Notice(w, "", 0) for w in item.warnings), *tape.notices.values()),
+        voices=tuple(sorted(tape.voices)),
     )
 
 

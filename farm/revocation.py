@@ -36,7 +36,7 @@ class Revocation:
     objects: int
     """Files of the voice itself erased in the store."""
     outputs: tuple[dict[str, Any], ...]
-    """What was published with it and is still there: job, revision, name, key."""
+    """What was published with it and is still there: job, revision, title, name, key."""
 
 
 def known(farm: Farm, voice: str) -> bool:
@@ -56,12 +56,12 @@ def revoke(farm: Farm, voice: str, when: str) -> Revocation:
     note = {"schema": SCHEMA, "voice": voice, "revoked": when}
     farm.store.put(voices.revocation(voice), json.dumps(note).encode(), if_absent=True)
     specs = [spec for spec in _specs(farm) if _digests(spec, voice)]
-    own = [spec.id for spec in specs if spec.farm == farm.id]
-    cancelled = tuple(job for job in own if _cancel(farm, job))
+    own = [spec for spec in specs if spec.farm == farm.id]
+    cancelled = tuple(spec.id for spec in own if _cancel(farm, spec.id))
     digests = {key.split("/")[2] for key in farm.store.list(voices.prefix(voice))}
     segments = _erase_segments(farm, digests.union(*(_digests(s, voice) for s in specs)))
     objects = voices.erase(voice, farm.store)  # last: it tells what the voice's digests were
-    outputs = tuple(row for job in own for row in _outputs(farm, job))
+    outputs = tuple(row for spec in own for row in _outputs(farm, spec, voice))
     return Revocation(voice, cancelled, segments, objects, outputs)
 
 
@@ -128,14 +128,17 @@ def _erase_segments(farm: Farm, digests: set[str]) -> int:
     return count
 
 
-def _outputs(farm: Farm, job: str) -> Iterator[dict[str, Any]]:
-    """Yield the files that a job's manifests list."""
-    for revision in range(1, standing.current(farm, job) + 1):
-        key = keys.manifest(job, revision)
+def _outputs(farm: Farm, spec: Spec, voice: str) -> Iterator[dict[str, Any]]:
+    """Yield the files of a job's manifests in which a voice speaks: items', and every package."""
+    names = {name for name, each in spec.voices.items() if each.id == voice}
+    for revision in range(1, standing.current(farm, spec.id) + 1):
+        key = keys.manifest(spec.id, revision)
         if not farm.store.exists(key):
             continue
         listed = json.loads(farm.store.get(key))
-        rows = [listed["package"], *(item.get("files", {}) for item in listed["items"])]
+        # An item of an older farm does not say who speaks in it.
+        items = [row for row in listed["items"] if names.intersection(row.get("voices", names))]
+        rows = [listed["package"], *(item.get("files", {}) for item in items)]
         for file in (file for row in rows for file in row.values()):
             named = {name: file[name] for name in ("name", "key")}
-            yield {"job": job, "revision": revision, "title": listed["title"], **named}
+            yield {"job": spec.id, "revision": revision, "title": listed["title"], **named}

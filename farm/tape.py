@@ -129,6 +129,8 @@ class Tape:
         self.sample_rate = sample_rate
         self.spoken = 0
         """Segments joined."""
+        self.voices: set[str] = set()
+        """Who speaks in them, as the job names them."""
         self.failed = 0
         """Segments left out because they could not be spoken, passages because not planned."""
         self.reason = ""
@@ -208,6 +210,7 @@ class Tape:
             at += joining.resampled_length(samples, rate, self.sample_rate)
             at += joining.count(pause, self.sample_rate)
             self.spoken += 1
+            self.voices.add(segment.voice)
             self._note(segment, audio)
             yield audio, pause
 

@@ -26,6 +26,9 @@ Data = Callable[..., Any]
 LOWS = json.dumps({"id": "a", "text": "Low voices. Speak slowly.", "voice": "low"})
 
 
+MIXED = '<speak>One voice. <voice name="low">And another.</voice></speak>'
+
+
 def segments(store: Store, digest: str) -> list[str]:
     return [key for key in store.list("segments/") if f"/{digest}/" in key]
 
@@ -71,6 +74,45 @@ def test_what_a_voice_spoke_is_erased_and_what_was_made_of_it_is_listed(
     assert ("done", "wav") in files
     for row in found["outputs"]:
         assert store.exists(row["key"])
+
+
+#: Five lines: in one of them another voice speaks, in another one both do.
+FIVE = "\n".join(
+    json.dumps({"id": f"line-{number}", **what})
+    for number, what in enumerate(
+        [
+            {"text": "One."},
+            {"text": "Two.", "voice": "low"},
+            {"text": "Three."},
+            {"text": "Four."},
+            {"ssml": MIXED},
+        ]
+    )
+)
+
+
+def listed(found: Any) -> set[str]:
+    return {row["name"] for row in found["outputs"]}
+
+
+def test_of_a_batch_the_files_are_listed_in_which_the_voice_speaks(
+    farm: Running, data: Data
+) -> None:
+    farm.submit(FIVE, "five", "batch")
+    assert farm.finish("five") == "completed"
+    assert listed(data("voices", "revoke", "low")) == {"line-1.wav", "line-4.wav"}
+
+
+def test_what_an_older_farm_made_and_every_package_are_listed(farm: Running, data: Data) -> None:
+    farm.submit(FIVE, "five", "batch")
+    assert farm.finish("five") == "completed"
+    key = keys.manifest("five", 1)
+    manifest = json.loads(farm.farm.store.get(key))
+    manifest["package"] = {"zip": manifest["items"][0]["files"]["wav"] | {"name": "five.zip"}}
+    del manifest["items"][2]["voices"]
+    farm.farm.store.put(key, json.dumps(manifest).encode())
+    wanted = {"five.zip", "line-1.wav", "line-2.wav", "line-4.wav"}
+    assert listed(data("voices", "revoke", "low")) == wanted
 
 
 def test_jobs_that_use_it_are_cancelled_others_go_on(farm: Running, data: Data) -> None:
