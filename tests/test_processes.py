@@ -60,3 +60,21 @@ def faults(how: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
 def test_freed_memory_is_used_again() -> None:
     assert faults("given back") - faults("kept") > 10_000
+
+
+#: Prints the policy and the niceness of the process, and the policy of a thread that begins later.
+POLICIES = """
+import concurrent.futures, os
+from farm import processes
+os.nice(5)
+processes.compute_in_long_slices()
+with concurrent.futures.ThreadPoolExecutor() as pool:
+    print(os.sched_getscheduler(0), os.nice(0), pool.submit(os.sched_getscheduler, 0).result())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_a_process_and_its_threads_compute_in_long_slices_and_stay_nice() -> None:
+    command = [sys.executable, "-c", POLICIES]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.split() == [str(os.SCHED_BATCH), "5", str(os.SCHED_BATCH)]

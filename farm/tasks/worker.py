@@ -20,7 +20,7 @@ from farm.config import Settings
 from farm.errors import InvalidInput, Unavailable
 from farm.farm import Farm
 from farm.ledger import Ledger
-from farm.processes import die_with_parent, keep_freed_memory
+from farm.processes import compute_in_long_slices, die_with_parent, keep_freed_memory
 from farm.revocation import begin_sweep
 from farm.slots import WITHOUT_DEVICE, Slot, Table, slots
 from farm.tasks import messages, signs
@@ -131,6 +131,7 @@ class Child:
         # Whatever it does, it ends when its parent ends in any way.
         die_with_parent(signal.SIGKILL)
         keep_freed_memory()
+        compute_in_long_slices()
         try:
             self._slot = self._table.take()
         except Unavailable as error:
