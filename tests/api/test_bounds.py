@@ -46,7 +46,7 @@ def test_without_a_key_a_body_is_not_waited_for_and_the_dialect_says_so(
     method: str, path: str, said: str, api: Api
 ) -> None:
     api.key()
-    with closing(http.client.HTTPConnection(api.url.removeprefix("http://"), timeout=5)) as nobody:
+    with closing(http.client.HTTPConnection(api.url.removeprefix("http://"), timeout=30)) as nobody:
         nobody.putrequest(method, path)
         nobody.putheader("Content-Type", FORM["Content-Type"])
         nobody.putheader("Content-Length", "1000")

@@ -63,12 +63,12 @@ def outcomes(*paths: Path) -> dict[str, str]:
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         f"resource.setrlimit(resource.RLIMIT_AS, (used + {MEMORY},) * 2)\n"
         "for path in map(Path, sys.argv[1:]):\n"
-        "    start = time.process_time()\n"
+        "    start = time.thread_time()\n"
         "    try:\n"
         "        said = f'{len(spoken(planned(read(path, path.name))[0]))} characters'\n"
         "    except InvalidInput as error:\n"
         "        said = str(error)\n"
-        f"    slow = time.process_time() - start > {PATIENCE_S}\n"
+        f"    slow = time.thread_time() - start > {PATIENCE_S}\n"
         "    print(path, said, 'SLOW' if slow else '', sep='\\t')\n"
     )
     run = subprocess.run(
@@ -263,10 +263,10 @@ def test_a_paragraph_of_many_pages_is_planned_page_by_page() -> None:
     ids=lambda text: f"{text[:4]!r}",
 )
 def test_no_run_of_characters_takes_long(text: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     for each in paging.pages([Item(0, "0001", blocks=(Block(text[:40_000]),))]):
         planning.plan(each, SPEC, lambda _: "")
-    assert time.process_time() - start < PATIENCE_S
+    assert time.thread_time() - start < PATIENCE_S
 
 
 MARKDOWN = {

@@ -32,7 +32,7 @@ def test_a_redis_that_is_down_is_unavailable_within_seconds(step: str) -> None:
     started = time.monotonic()
     with pytest.raises(LedgerUnavailable, match=r"Redis: ConnectionError: .*nowhere"):
         STEPS[step](ledger)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_tcp_address_is_taken_as_well() -> None:

@@ -344,7 +344,7 @@ def test_a_service_that_is_told_to_stop_answers_what_it_has_begun() -> None:
             there.service.stop()
             assert slow.result().status == 200
             there.thread.join(20)
-            assert time.monotonic() - begin < 5
+            assert time.monotonic() - begin < 20
         assert there.service.state == "stopping"
 
 

@@ -20,6 +20,8 @@ from farm.text.ssml import Document, Setting, is_ssml, read, voices_of
 
 VOICES = {"ann": "en", "bob": "en-GB", "mei": "zh-CN"}
 SETTING = Setting(VOICES, language="en")
+#: Seconds of its own thread that a document may take on a busy machine: it takes under one.
+PATIENCE_S = 30.0
 CASES = [
     json.loads(line)
     for line in (Path(__file__).parent / "ssml.jsonl").read_text(encoding="utf-8").splitlines()
@@ -163,12 +165,12 @@ REFUSED = {
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED.keys())
 def test_it_refuses(data: str | bytes) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(InvalidInput) as caught:
         read(data)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
-    assert time.process_time() - begin < 10
+    assert time.thread_time() - begin < PATIENCE_S
 
 
 LAUGHS = (
@@ -181,10 +183,10 @@ LAUGHS = (
 @pytest.mark.parametrize("inside", ["&i;", '<sub alias="&i;">x</sub>'])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_billion_laughs_are_refused_at_once(inside: str, encoding: str) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     with pytest.raises(InvalidInput, match="document type declaration"):
         read((LAUGHS + speak(inside)).encode(encoding))
-    assert time.process_time() - begin < 1
+    assert time.thread_time() - begin < PATIENCE_S
 
 
 def test_nothing_outside_a_document_is_read(tmp_path: Path) -> None:
@@ -210,11 +212,11 @@ def test_a_document_of_five_megabytes_is_read_whole() -> None:
     words = "Some words of a long story. " * 70
     paragraph = f"<p>{words}<emphasis>And</emphasis> more.</p>"
     count = 5 * 2**20 // len(paragraph) + 1
-    begin = time.process_time()
+    begin = time.thread_time()
     document = read(speak(paragraph * count), SETTING)
     assert len(document.blocks) == 3 * count
     assert document.blocks[-1].start == (len(words) + 9) * count - len(" more.")
-    assert time.process_time() - begin < 60
+    assert time.thread_time() - begin < PATIENCE_S
 
 
 def test_warnings_are_told_once_with_their_first_line_and_bounded() -> None:
@@ -274,13 +276,13 @@ TREES = st.recursive(TEXT.map(quoted), element, max_leaves=15)
 @settings(max_examples=400, deadline=None)
 @given(inside=TREES)
 def test_any_document_is_read_or_refused(inside: str) -> None:
-    begin = time.process_time()
+    begin = time.thread_time()
     try:
         document = read(speak(inside, **{"xmlns:mstts": ssml.AZURE}), SETTING)
     except FarmError:
         return
     finally:
-        assert time.process_time() - begin < 5
+        assert time.thread_time() - begin < PATIENCE_S
     for block in document.blocks:
         assert block.phones or any(character.isalnum() for character in block.text)
         assert (block.pause_ms or 0) >= 0
