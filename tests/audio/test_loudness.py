@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from farm.audio import Samples
-from farm.audio.loudness import Loudness, gain, measure
+from farm.audio.loudness import Loudness, gain, measure, weighting
 from tests.audio.signals import sine, speech_like
 
 RATES = [16_000, 22_050, 24_000, 44_100, 48_000]
@@ -61,11 +61,14 @@ def test_a_peak_in_the_last_millisecond_is_found(rate: int) -> None:
     assert measure([signal], rate).true_peak_dbtp > -3
 
 
-def test_ffmpegs_own_peak_meter_agrees() -> None:
-    signal = speech_like(5, 22_050) + sine(5000, 5, 22_050, 0.1)
+@pytest.mark.parametrize("rate", RATES)
+def test_ffmpegs_own_meter_agrees(rate: int) -> None:
+    speech, pause = speech_like(3, rate), np.zeros(rate, np.float32)
+    quiet = speech * np.float32(0.05)
+    signal = np.concatenate([speech, pause, quiet, speech + sine(5000, 3, rate, 0.1)])
     graph = av.filter.Graph()
     source = graph.add_abuffer(
-        sample_rate=22_050, format="flt", layout="mono", time_base=Fraction(1, 22_050)
+        sample_rate=rate, format="flt", layout="mono", time_base=Fraction(1, rate)
     )
     meter = graph.add("ebur128", "metadata=1:peak=true")
     sink = graph.add("abuffersink")
@@ -73,12 +76,23 @@ def test_ffmpegs_own_peak_meter_agrees() -> None:
     meter.link_to(sink)
     graph.configure()
     frame = av.AudioFrame.from_ndarray(signal[None], format="flt", layout="mono")
-    frame.sample_rate = 22_050
+    frame.sample_rate = rate
     source.push(frame)
-    reports = [sink.pull().metadata for _ in range(50)]
+    reports = [sink.pull().metadata for _ in range(100)]
     peak = max(float(report.get("lavfi.r128.true_peak", 0)) for report in reports)
-    found = measure([signal], 22_050).true_peak_dbtp
-    assert found == pytest.approx(20 * math.log10(peak), abs=0.1)
+    found = measure([signal], rate)
+    assert found.true_peak_dbtp == pytest.approx(20 * math.log10(peak), abs=0.1)
+    assert found.integrated_lufs == pytest.approx(float(reports[-1]["lavfi.r128.I"]), abs=0.02)
+
+
+def test_the_weighting_at_48_khz_is_the_standards() -> None:
+    # ITU-R BS.1770-4, annex 1, tables 1 and 2.
+    shelf = [1.53512485958697, -2.69169618940638, 1.19839281085285]
+    shelf += [-1.69065929318241, 0.73248077421585]
+    high_pass = [1.0, -2.0, 1.0, -1.99004745483398, 0.99007225036621]
+    for section, wanted in zip(weighting(48_000), [shelf, high_pass], strict=True):
+        found = [section[name] / section["a0"] for name in ("b0", "b1", "b2", "a1", "a2")]
+        assert found == pytest.approx(wanted, abs=1e-8)
 
 
 def test_the_size_of_the_blocks_does_not_matter() -> None:
