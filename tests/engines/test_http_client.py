@@ -205,7 +205,7 @@ def test_ten_megabytes_for_a_short_text_are_not_read() -> None:
 
 def test_the_breaker_opens_after_failures_and_closes_when_the_service_is_back() -> None:
     script = [gives(500)] * 3 + [good]
-    settings = {"retries": 0, "breaker_failures": 3, "breaker_rest_s": 1.0}
+    settings = {"retries": 0, "breaker_failures": 3, "breaker_rest_s": 3.0}
     with speaking(*script, **settings) as (engine, there):
         for _ in range(3):
             with pytest.raises(Unavailable, match="500"):
@@ -213,7 +213,7 @@ def test_the_breaker_opens_after_failures_and_closes_when_the_service_is_back() 
         with pytest.raises(Unavailable, match="failed 3 times in a row: it is left alone"):
             speak(engine)
         assert len(there.bodies) == 3
-        time.sleep(1.05)
+        time.sleep(3.05)
         assert speak(engine).seconds == 0.5
         assert speak(engine).seconds == 0.5
 
