@@ -43,6 +43,12 @@ def book_text(chapters: int, sentences: int) -> str:
     return "\n".join(parts)
 
 
+def files_below(folder: Path, suffix: str = "") -> list[Path]:
+    """List files of a folder in which others write and delete meanwhile (`rglob` would raise)."""
+    found = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in found if path.name.endswith(suffix))
+
+
 class Home:
     """A folder with a home for an embedded farm; its commands run in that folder."""
 
@@ -86,7 +92,7 @@ class Home:
 
     def spoken(self) -> dict[Path, tuple[int, int]]:
         """Every stored segment, with what changes when it is written anew."""
-        paths = (self.home / "store" / "segments").rglob("*.flac")
+        paths = files_below(self.home / "store" / "segments", ".flac")
         return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
     def processes(self) -> list[psutil.Process]:

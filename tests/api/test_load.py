@@ -22,7 +22,7 @@ from farm.jobs import State
 from farm.ledger import Events, Ledger
 from tests.api import streams
 from tests.api.streams import Heard
-from tests.homes import VOICE, Home, home, kill, until
+from tests.homes import VOICE, Home, files_below, home, kill, until
 
 #: Clients at once, and seconds for which they submit and poll.
 CLIENTS, SECONDS = 20, 3.0
@@ -207,7 +207,7 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def test_an_upload_that_a_killed_api_broke_off_leaves_nothing_behind(farm: Home) -> None:
-    before = sorted((farm.home / "store").rglob("*"))
+    before = files_below(farm.home / "store")
     url = json.loads((farm.home / "connection.json").read_text())["api_url"]
     link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     link.putrequest("POST", "/v1/jobs/upload")
@@ -231,9 +231,9 @@ def test_an_upload_that_a_killed_api_broke_off_leaves_nothing_behind(farm: Home)
             link.getresponse()
     submitted(farm, "after-the-upload")
     assert ended(farm, "after-the-upload")["state"] == "completed"
-    after = sorted((farm.home / "store").rglob("*"))
+    after = files_below(farm.home / "store")
     new = [path for path in after if path not in before and "after-the-upload" not in str(path)]
-    assert [path for path in new if path.is_file() and "segments" not in path.parts] == []
+    assert [path for path in new if "segments" not in path.parts] == []
 
 
 def _spooled(api: psutil.Process) -> int:

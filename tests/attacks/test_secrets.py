@@ -16,7 +16,7 @@ import redis
 import urllib3
 from flower.urls import handlers
 
-from tests.homes import Home, home, until
+from tests.homes import Home, files_below, home, until
 from tests.receivers import Receiver, receiver
 from tests.storage.servers import BUCKET, serve
 
@@ -273,7 +273,7 @@ def test_what_was_to_be_seen_was_there(running: Running) -> None:
 
 
 def test_the_secrets_are_in_files_that_only_their_owner_reads(running: Running) -> None:
-    for path in sorted(running.farm.home.rglob("*")):
+    for path in files_below(running.farm.home):
         if not path.is_file() or path.is_symlink():
             continue
         with suppress(FileNotFoundError):

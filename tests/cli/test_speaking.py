@@ -17,7 +17,7 @@ from farm.cli import checking
 from farm.planning import PAUSES_MS
 from farm.text.prosody_values import LONGEST_PAUSE_MS
 from tests.disks import small_disk
-from tests.homes import Home, book_text, digest, ended, until
+from tests.homes import Home, book_text, digest, ended, files_below, until
 from tests.homes import home as real_home
 from tests.text.epubs import Toc, page, write_epub
 
@@ -414,9 +414,9 @@ def test_a_full_disk_is_said_and_the_book_goes_on_when_there_is_space(
             (farm.folder / "book.md").write_text(book_of_tones)
             command = ("book", "book.md", "-o", tmp_path / "book.m4b")
             first = farm.start(*command)
-            until(lambda: len(list(folder.rglob("*.flac"))) >= 8)
+            until(lambda: len(files_below(folder, ".flac")) >= 8)
             disk.fill()
-            before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.flac")}
+            before = {path: path.stat().st_mtime_ns for path in files_below(folder, ".flac")}
             failed = ended(first)
             assert failed.returncode == 1
             assert "No space left on device" in failed.stderr

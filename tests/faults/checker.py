@@ -22,6 +22,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from tests.homes import files_below
+
 #: Milliseconds at either end of a segment in which it is faded: there samples only come nearer to
 #: nothing.
 FADE_MS = 5
@@ -82,7 +84,7 @@ class Folder:
         self._folder = folder
 
     def keys(self, prefix: str) -> list[str]:
-        paths = (path for path in self._folder.rglob("*") if path.is_file())
+        paths = files_below(self._folder)
         found = (path.relative_to(self._folder).as_posix() for path in paths)
         return sorted(key for key in found if key.startswith(prefix))
 
