@@ -6,7 +6,7 @@ The text of an item is cut in `Passage`s; of each one a `Part` is planned, and a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from farm.jobs import Item, Segment
@@ -19,6 +19,12 @@ def wordless(item: Item) -> str:
     """Say of an item that there is nothing to speak in it, with what it begins with."""
     held = " ".join(" ".join(block.text for block in item.blocks).split())
     return f"nothing to speak in {held[:QUOTED]!r}" if held else "nothing to speak"
+
+
+def counted(message: str, texts: Sequence[str]) -> str:
+    """Say something of texts: of how many, and what the first begins with."""
+    times = f"{len(texts)} times, first " if len(texts) > 1 else ""
+    return f"{message}: {times}{texts[0][:QUOTED]!r}"
 
 
 @dataclass(frozen=True)

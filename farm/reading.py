@@ -12,7 +12,7 @@ from farm.audio.cover import is_picture
 from farm.audio.formats import FORMATS
 from farm.errors import Damaged, InvalidInput, JobError, UnknownVoice
 from farm.jobs import Block, Item, Spec, Voice
-from farm.plans import About, Head
+from farm.plans import About, Head, counted
 from farm.schema import to_json
 from farm.storage import Store, scratch
 from farm.text import Lexicons, documents, lexicon, lines, ssml
@@ -21,6 +21,8 @@ from farm.voices import tongues
 _EMPTY_LINES = re.compile(r"(?:\r?\n[ \t]*){2,}")
 #: Engines that can change a voice's pitch; the others refuse a segment that asks for it.
 PITCHED = frozenset({"fastspeech2", "tone"})
+#: Languages that a voice does not speak of which one item warns.
+MOST_TONGUES = 20
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def _sections(book: documents.Document, spec: Spec) -> Iterator[Item]:
             section.blocks,
             warnings=section.warnings,
         )
-        yield _fitted(_placed(item, spec, book.language), spec)
+        item = _parted(_placed(item, spec, book.language), section.languages, spec)
+        yield _fitted(item, spec)
 
 
 def _line_items(rows: Iterable[lines.Line | lines.BadLine], spec: Spec) -> Iterator[Item]:
@@ -206,6 +209,28 @@ def _placed(item: Item, spec: Spec, said: str = "") -> Item:
     voice = spec.voices[item.voice or spec.voice]
     own = tongues.of_text(voice, spec.language, said)
     return replace(item, language="" if own == (spec.language or voice.language) else own)
+
+
+def _parted(item: Item, said: Sequence[str], spec: Spec) -> Item:
+    """Give an item's blocks the languages that they are `said` to be in.
+
+    One that the voice is not known to speak is read like the rest, with a warning. A language that
+    is asked for is that of all.
+    """
+    if spec.language or not said:
+        return item
+    voice = spec.voices[spec.voice]
+    left: dict[str, list[str]] = {}
+    blocks = []
+    for block, language in zip(item.blocks, said, strict=True):
+        try:
+            own = tongues.of_part(voice, item.language or voice.language, language)
+            block = replace(block, language=own)
+        except UnknownVoice as error:
+            left.setdefault(str(error), []).append(block.text)
+        blocks.append(block)
+    told = [counted(message, texts) for message, texts in left.items()][:MOST_TONGUES]
+    return replace(item, blocks=tuple(blocks), warnings=(*item.warnings, *told))
 
 
 def _fitted(item: Item, spec: Spec) -> Item:

@@ -45,6 +45,8 @@ class Survey:
     warnings: tuple[str, ...]
     language: str = ""
     """As its document says; empty where it does not."""
+    parts: frozenset[str] = frozenset()
+    """Languages of its parts, as the document says, well-formed or not."""
 
 
 def survey(kind: Kind, path: Path, name: str, *, front_matter: bool = False) -> Survey:
@@ -106,11 +108,13 @@ def _book(path: Path, name: str, front_matter: bool) -> Survey:
     chapters: list[Chapter] = []
     warnings: list[str] = []
     voices: set[str] = set()
+    parts: set[str] = set()
     items = characters = 0
     for items, section in enumerate(book.sections, start=1):
         length = sum(len(block.text) for block in section.blocks)
         characters += length
         voices.update(block.voice for block in section.blocks if block.voice)
+        parts.update(section.languages if len(parts) < SHOWN else ())
         warnings += section.warnings[: SHOWN - len(warnings)]
         if items <= SHOWN:
             chapters.append(Chapter(str(items), section.title, section.level, length))
@@ -123,6 +127,7 @@ def _book(path: Path, name: str, front_matter: bool) -> Survey:
         frozenset(voices),
         (*warnings,),
         book.language,
+        frozenset(parts),
     )
 
 

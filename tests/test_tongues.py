@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from farm import keys, reading, voices
+from farm import keys, paging, planning, reading, voices
 from farm.errors import InvalidInput, UnknownVoice
 from farm.jobs import Item, Kind, Spec, Voice
 from farm.plans import Passage
@@ -206,6 +206,99 @@ def test_a_line_whose_voice_does_not_speak_the_jobs_language_fails_alone(tmp_pat
         "",  # the job's language goes before its root's
     ]
     assert [items[0].language, items[3].language] == ["fr-FR", "fr-FR"]
+
+
+CHAPTERS = {
+    "a.xhtml": page(
+        "<p>Aged 21.</p><p lang='fr'>Il a 21 ans.</p><p>And <i lang='fr'>un 8</i>.</p>"
+    ),
+    "b.xhtml": page(
+        "<h1>Deux</h1><p>Le 3 mai.</p><p lang='en-US'>Dr. Lee.</p>", attributes='lang="fr"'
+    ),
+    "c.xhtml": page(
+        "<p lang='la'>Sic transit gloria mundi.</p><p lang='grc'>Panta rhei.</p>"
+        "<p lang='und'>One.</p><p lang='la'>Pax.</p>"
+    ),
+}
+
+
+def spoken_of(items: Sequence[Item], voice: Voice) -> list[list[tuple[str, str]]]:
+    """The language and the text of every segment that is planned of items."""
+    spec = Spec("j", "book", "farm", "ann", "in", voice.id, {voice.id: voice}, 1)
+    planned = [planning.plan(page, spec, lambda _: "none") for page in paging.pages(items)]
+    parts = [part for page in planned for part in page.parts]
+    return [[(each.language, each.text) for each in part.segments] for part in parts]
+
+
+def test_parts_of_a_book_are_read_by_the_rules_of_their_own_languages(tmp_path: Path) -> None:
+    book = write_epub(tmp_path / "book.epub", CHAPTERS)
+    first, second, _ = read_items(tmp_path, book, "book.epub")
+    assert (first.warnings, second.warnings) == ((), ())
+    assert spoken_of([first, second], BABBLER) == [
+        [
+            ("en", "Aged twenty one."),
+            ("fr-FR", "Il a vingt et un ans."),
+            ("en", "And un eight."),
+        ],
+        [("fr-FR", "Deux"), ("fr-FR", "Le trois mai."), ("en", "Doctor Lee.")],
+    ]
+
+
+def test_parts_in_a_language_that_the_voice_does_not_speak_are_read_like_the_rest(
+    tmp_path: Path,
+) -> None:
+    book = write_epub(tmp_path / "book.epub", CHAPTERS)
+    *_, last = read_items(tmp_path, book, "book.epub")
+    rest = "voice 'babbler' is not known to speak {}: parts in it are read like the rest: {}"
+    assert last.warnings == (
+        rest.format("'la'", "2 times, first 'Sic transit gloria mundi.'"),
+        rest.format("'grc'", "'Panta rhei.'"),
+    )
+    (spoken,) = spoken_of([last], BABBLER)
+    texts = ["Sic transit gloria mundi.", "Panta rhei.", "One.", "Pax."]
+    assert spoken == [("en", text) for text in texts]
+
+
+@pytest.mark.parametrize("engine", [*SINGLE, "tone", "yourtts_http"])
+def test_no_chapter_of_a_book_fails_for_its_language(engine: str, tmp_path: Path) -> None:
+    book = write_epub(tmp_path / "book.epub", CHAPTERS)
+    items = read_items(tmp_path, book, "book.epub", voices=(tone(engine=engine),))
+    warned = [warning.partition(": ")[0] for item in items for warning in item.warnings]
+    unknown = [f"voice 'tone' is not known to speak {tag!r}" for tag in ("fr", "fr", "la", "grc")]
+    assert warned == unknown
+    assert {block.language for item in items for block in item.blocks} == {""}
+
+
+def test_a_part_in_the_books_own_language_is_no_part_of_another(tmp_path: Path) -> None:
+    pages = {
+        "a.xhtml": page("<p lang='fr'>A</p><p>B</p><p lang='en'>C</p>", attributes='lang="fr-CA"')
+    }
+    book = write_epub(tmp_path / "book.epub", pages, language="fr")
+    (item,) = read_items(tmp_path, book, "book.epub")
+    assert item.language == "fr-FR"
+    assert [block.language for block in item.blocks] == ["", "", "en"]
+
+
+def test_a_language_that_is_asked_for_is_that_of_all_parts(tmp_path: Path) -> None:
+    book = write_epub(tmp_path / "book.epub", CHAPTERS)
+    items = read_items(tmp_path, book, "book.epub", language="pt")
+    assert {block.language for item in items for block in item.blocks} == {""}
+    assert [(item.language, item.warnings) for item in items] == [("pt-BR", ())] * 3
+
+
+def test_a_whole_book_in_another_language_is_refused_whatever_its_parts_say(tmp_path: Path) -> None:
+    pages = {"a.xhtml": page("<p>Hello.</p>", attributes='lang="en"')}
+    book = write_epub(tmp_path / "book.epub", pages, language="fr")
+    with pytest.raises(UnknownVoice, match="the document says that it is in 'fr'"):
+        read_items(tmp_path, book, "book.epub", voices=(tone(engine="piper"),))
+
+
+def test_a_chapter_of_many_languages_warns_of_some(tmp_path: Path) -> None:
+    tags = [f"{a}{b}" for a in "qrstuvw" for b in "xyz"]
+    text = "".join(f"<p lang='{tag}'>A {tag}.</p>" for tag in tags)
+    book = write_epub(tmp_path / "book.epub", {"a.xhtml": page(text)})
+    (item,) = read_items(tmp_path, book, "book.epub")
+    assert len(tags) > len(item.warnings) == reading.MOST_TONGUES
 
 
 @pytest.mark.parametrize("kind", ["speech", "book"])

@@ -16,6 +16,7 @@ from farm.audio import Audio, flac
 from farm.schema import from_json, to_json
 from farm.tape import NOTICES, Notice
 from tests.running import Running, running, tone
+from tests.text.epubs import page, write_epub
 
 LACK = "the voice lacks '[[lack]]'"
 
@@ -62,6 +63,20 @@ def test_a_job_that_lacks_nothing_counts_none(farm: Running) -> None:
     (row,) = done(farm, lines("Fine."))
     assert farm.count("warned") == 0
     assert row.keys().isdisjoint({"warned", "warnings"})
+
+
+def test_what_of_a_book_is_read_like_the_rest_is_told_once_of_each_chapter(
+    farm: Running, tmp_path: Path
+) -> None:
+    latin = page("<p lang='la'>Sic transit.</p><p lang='la'>Pax.</p><p>Yes.</p>")
+    path = write_epub(tmp_path / "b.epub", {"a.xhtml": latin, "b.xhtml": page("<p>No.</p>")})
+    farm.submit(path.read_bytes(), "j", "book", name="b.epub")
+    assert farm.finish() == "completed"
+    first, second = farm.manifest()["items"]
+    told = "voice 'tone' is not known to speak 'la': parts in it are read like the rest"
+    assert notices(first) == [("", f"{told}: 2 times, first 'Sic transit.'", 0)]
+    assert notices(second) == []
+    assert (first["segments"], farm.count("warned"), farm.count("failed")) == (3, 1, 0)
 
 
 def test_a_segment_that_was_stored_already_keeps_its_warning(farm: Running) -> None:

@@ -10,7 +10,7 @@ from farm.api.drafting import Wish, look, pin, read_lexicons
 from farm.api.service import Service
 from farm.errors import UnknownVoice
 from farm.jobs import Voice
-from farm.survey import Survey
+from farm.survey import SHOWN, Survey
 from farm.voices import tongues
 
 
@@ -49,9 +49,15 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
 
 
 def _unspoken(wish: Wish, found: Survey, voice: Voice) -> list[str]:
-    """Say what the voice does not speak: the language of the whole."""
+    """Say what the voice does not speak: the language of the whole, else those of parts."""
     try:
-        tongues.of_text(voice, wish.language, found.language)
+        usual = tongues.of_text(voice, wish.language, found.language) or voice.language
     except UnknownVoice as error:
         return [str(error)]
-    return []
+    told: dict[str, None] = {}
+    for language in sorted(found.parts) if not wish.language else ():
+        try:
+            tongues.of_part(voice, usual, language)
+        except UnknownVoice as error:
+            told[str(error)] = None
+    return list(told)[:SHOWN]

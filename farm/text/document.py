@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from farm.jobs import Block
+
+
+class Paragraph(NamedTuple):
+    """A paragraph or heading as a reader finds it."""
+
+    text: str
+    heading: bool = False
+    language: str = ""
+    """As the file says, well-formed or not; empty: it does not."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,8 @@ class Section:
     blocks: tuple[Block, ...]
     warnings: tuple[str, ...] = ()
     """What its source asks for and the farm does otherwise, and what of it may be missing."""
+    languages: tuple[str, ...] = ()
+    """Of each block, as the file says; none where it says nothing of any."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +64,23 @@ class Lazily:
 
 
 def section(
-    title: str, level: int, paragraphs: Iterable[tuple[str, bool]], warnings: Sequence[str] = ()
+    title: str, level: int, paragraphs: Iterable[Paragraph], warnings: Sequence[str] = ()
 ) -> Section:
-    """Make a section of (text, is heading) pairs; blank ones are left out.
+    """Make a section of its paragraphs; blank ones are left out.
 
     A block's `start` counts characters of the section's source text: the blocks' texts joined by
     two line feeds.
     """
     blocks: list[Block] = []
+    languages: list[str] = []
     start = 0
-    for text, heading in paragraphs:
+    for text, heading, language in paragraphs:
         if text.strip():
             blocks.append(Block(text=text, heading=heading, start=start))
+            languages.append(language)
             start += len(text) + 2
-    return Section(title=title, level=level, blocks=tuple(blocks), warnings=tuple(warnings))
+    said = tuple(languages) if any(languages) else ()
+    return Section(title, level, tuple(blocks), tuple(warnings), said)
 
 
 def filled(sections: Iterable[Section]) -> Iterator[Section]:

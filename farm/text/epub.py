@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from farm.errors import InvalidInput
 from farm.text.container import Container
-from farm.text.document import Document, Lazily, Section, filled, section
+from farm.text.document import Document, Lazily, Paragraph, Section, filled, section
 from farm.text.package import Entry, Package, read_package
 from farm.text.xhtml import Page, read_page, words
 
@@ -100,7 +100,7 @@ def _is_front(package: Package, file: str, entries: list[Entry]) -> bool:
 def _merged(pages: Iterator[tuple[Page, list[Entry]]], navigation: bool) -> Iterator[Section]:
     """Cut documents at the navigation's entries, and join those that it does not name."""
     title, level = "", 1
-    blocks: list[tuple[str, bool]] = []
+    blocks: list[Paragraph] = []
     warnings: list[str] = []
     named = False
     for page, entries in pages:
@@ -131,5 +131,5 @@ def _starts(page: Page, entries: list[Entry]) -> dict[int, Entry]:
     return starts
 
 
-def _first_heading(blocks: list[tuple[str, bool]]) -> str:
-    return next((text for text, heading in blocks if heading), "")
+def _first_heading(blocks: list[Paragraph]) -> str:
+    return next((block.text for block in blocks if block.heading), "")

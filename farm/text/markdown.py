@@ -17,7 +17,7 @@ from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.front_matter import front_matter_plugin
 
 from farm.errors import InvalidInput
-from farm.text.document import Document, Lazily, Section, filled, section
+from farm.text.document import Document, Lazily, Paragraph, Section, filled, section
 from farm.text.plain import decoding, not_text
 
 _SILENT = frozenset({"fence", "code_block", "html_block", "html_inline", "footnote_anchor"})
@@ -162,7 +162,8 @@ def _filled(
     left_out = [each.left_out for each in found if each.left_out]
     if left_out:
         told = [*told, f"code or HTML is left out {len(left_out)} times, first {left_out[0]}"]
-    return section(title, level, [(each.text, bool(each.level)) for each in found], told)
+    paragraphs = [Paragraph(each.text, bool(each.level)) for each in found]
+    return section(title, level, paragraphs, told)
 
 
 def _blocks(tokens: Sequence[Token]) -> Iterator[_Found]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from farm.errors import InvalidInput
-from farm.text.document import Document, Lazily, Section, section
+from farm.text.document import Document, Lazily, Paragraph, Section, section
 
 #: Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
@@ -108,7 +108,7 @@ def _survey(path: Path, name: str) -> _Shape:
 
 def _sections(path: Path, shape: _Shape) -> Iterator[Section]:
     title, level = "", 1
-    paragraphs: list[tuple[str, bool]] = []
+    paragraphs: list[Paragraph] = []
     for group, page in _groups(path, shape.encoding):
         found = _CHAPTER.fullmatch(group[0]) if shape.chapters and group else None
         if found or (page and not shape.chapters):
@@ -116,17 +116,17 @@ def _sections(path: Path, shape: _Shape) -> Iterator[Section]:
             title, level, paragraphs = "", 1, []
         if found:
             title, level = group[0], _level(found, shape)
-            paragraphs.append((group[0], True))
+            paragraphs.append(Paragraph(group[0], True))
             group = group[1:]
         elif page and not shape.chapters and _is_title(group):
             title = group[0]
-            paragraphs.append((title, True))
+            paragraphs.append(Paragraph(title, True))
             group = []
-        paragraphs.extend((text, False) for text in _join(group))
+        paragraphs.extend(map(Paragraph, _join(group)))
     yield from _filled(title, level, paragraphs)
 
 
-def _filled(title: str, level: int, paragraphs: list[tuple[str, bool]]) -> Iterator[Section]:
+def _filled(title: str, level: int, paragraphs: list[Paragraph]) -> Iterator[Section]:
     if paragraphs:
         yield section(title, level, paragraphs)
 

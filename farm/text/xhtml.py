@@ -14,6 +14,9 @@ from typing import Literal, NamedTuple
 
 from lxml import etree
 
+from farm.text.document import Paragraph
+from farm.text.markup import LANG
+
 
 def words(text: str) -> frozenset[str]:
     """Return the words of a text as a set."""
@@ -70,8 +73,7 @@ class Page:
     root: etree._Element
     file: str = ""
     """Name in the archive."""
-    blocks: list[tuple[str, bool]] = field(default_factory=list)
-    """Text, and whether it is a heading."""
+    blocks: list[Paragraph] = field(default_factory=list)
     runs: list[list[Run]] = field(default_factory=list)
     """Of each block, what its text was gathered from, with all its white space."""
     marks: dict[str, int] = field(default_factory=dict)
@@ -113,7 +115,7 @@ def read_page(data: bytes) -> tuple[Page | None, str]:
     if root is None:
         return None, fault
     body = next((element for element in root.iter() if name(element) == "body"), root)
-    reader = _Reader(root)
+    reader = _Reader(root, _language(root, ""))
     reader.walk(body)
     reader.flush()
     reader.page.types = frozenset(_outer_types(body))
@@ -171,11 +173,15 @@ def _outer_types(body: etree._Element) -> Iterator[str]:
 class _Reader:
     """Walks a tree and gathers its text block by block."""
 
-    def __init__(self, root: etree._Element) -> None:
+    def __init__(self, root: etree._Element, language: str) -> None:
         self.page = Page(root)
         self._runs: list[Run] = []
         self._heading = False
         self._row = 0
+        self._language = self._usual = language
+        """Of the element that is walked, and of the block that it stands in."""
+        self._met: set[str] = set()
+        """Languages of the text so far of what becomes a block."""
 
     def walk(self, element: etree._Element) -> None:
         tag = name(element)
@@ -188,31 +194,43 @@ class _Reader:
         if tag in _CELLS and self._has_text():
             self._runs.append(Run(CELL))
         self._edge(tag, entering=True)  # what stands before a heading is none
-        outer, self._heading = self._heading, self._heading or _is_heading(element, tag)
+        outer = self._heading, self._language, self._usual
+        self._heading = self._heading or _is_heading(element, tag)
+        self._language = _language(element, self._language)
+        if tag in BLOCKS or tag == "body":
+            self._usual = self._language
         self._inside(element, tag)
         self._edge(tag, entering=False)
-        self._heading = outer
+        self._heading, self._language, self._usual = outer
 
     def flush(self) -> None:
         text = " ".join("".join(run.text for run in self._runs).split())
         text = ", ".join(cell.strip() for cell in text.split(CELL))
         runs, self._runs = self._runs, []
+        met, self._met = self._met, set()
         if text:
-            self.page.blocks.append((text, self._heading))
+            # Of a few words in another language there is nothing that a reader of blocks can say.
+            language = met.pop() if len(met) == 1 else self._usual
+            self.page.blocks.append(Paragraph(text, self._heading, language))
             self.page.runs.append(runs)
+
+    def _add(self, run: Run) -> None:
+        self._runs.append(run)
+        if any(map(str.isalnum, run.text)):
+            self._met.add(self._language)
 
     def _inside(self, element: etree._Element, tag: str) -> None:
         if tag == "img":
-            self._runs.append(Run(element.get("alt") or "", element, "node"))
+            self._add(Run(element.get("alt") or "", element, "node"))
         elif tag == "br":
             self._runs.append(Run(" "))
-        self._runs.append(Run(element.text or "", element))
+        self._add(Run(element.text or "", element))
         for child in element:
             if isinstance(child, etree._Entity):
                 self._leave_out(child)
             elif name(child):
                 self.walk(child)
-            self._runs.append(Run(child.tail or "", child, "tail"))
+            self._add(Run(child.tail or "", child, "tail"))
 
     def _leave_out(self, entity: etree._Entity) -> None:
         warning = f"the entity {entity.text!r} is left out: it is no character of HTML"
@@ -234,6 +252,12 @@ class _Reader:
 
     def _has_text(self) -> bool:
         return any(run.text.strip() for run in self._runs)
+
+
+def _language(element: etree._Element, outer: str) -> str:
+    """The language of what an element holds: as it says, else that of what is around it."""
+    found = element.get(LANG, element.get("lang"))
+    return outer if found is None else found.strip()
 
 
 def _is_heading(element: etree._Element, tag: str) -> bool:

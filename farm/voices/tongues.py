@@ -82,6 +82,24 @@ def of_text(voice: Voice, asked: str, document: str) -> str:
         ) from error
 
 
+def of_part(voice: Voice, usual: str, document: str) -> str:
+    """Return a voice's own tag for the language that a part of a `document` says it is in.
+
+    Empty: it says none, or the one that is `usual` around it, of whatever region.
+
+    Raises:
+        UnknownVoice: the voice is not known to speak it; the message says what is done then.
+    """
+    language = said(document)
+    if not language or languages.primary(language) == languages.primary(usual):
+        return ""
+    try:
+        return languages.choose(language, spoken(voice), f"voice {voice.id!r}")
+    except EngineError as error:
+        what = f"voice {voice.id!r} is not known to speak {language!r}"
+        raise UnknownVoice(f"{what}: parts in it are read like the rest") from error
+
+
 def several(file: VoiceFile, config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the tags of a voice's languages where its files name several; else nothing.
 

@@ -207,6 +207,22 @@ def test_a_language_that_the_voice_does_not_speak_is_told_in_a_dry_run_and_fails
     assert (record["state"], record["error"]) == ("failed", warning)
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("", ["voice 'slt' is not known to speak 'fr': parts in it are read like the rest"]),
+        ("en", []),
+    ],
+)
+def test_a_dry_run_tells_parts_of_a_book_in_a_language_that_the_voice_does_not_speak(
+    language: str, told: list[str], api: Api, tmp_path: Path
+) -> None:
+    pages = {"a.xhtml": page("<p>Hi.</p><p lang='fr'>Oui.</p><p lang='fr'>Non.</p>")}
+    data = write_epub(tmp_path / "b.epub", pages).read_bytes()
+    options = {"kind": "book", "voice": "slt", "language": language, "dry_run": True}
+    assert upload(api.client(), data, "b.epub", options).json()["warnings"] == told
+
+
 def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
     ann = api.client()
     answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})

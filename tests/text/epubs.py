@@ -16,11 +16,12 @@ PNG = b"\x89PNG\r\n\x1a\n-a-cover-"
 Toc = Sequence[tuple[str, str, "Toc"]]
 
 
-def page(body: str, title: str = "") -> str:
-    """An XHTML document around a body's content."""
+def page(body: str, title: str = "", attributes: str = "") -> str:
+    """An XHTML document around a body's content; `attributes` are of its root."""
     return (
         '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE html>\n'
-        '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops">'
+        '<html xmlns="http://www.w3.org/1999/xhtml" xmlns:epub="http://www.idpf.org/2007/ops"'
+        f"{attributes and ' ' + attributes}>"
         f"<head><title>{title}</title><style>p {{ color: red }}</style></head>"
         f"<body>{body}</body></html>"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from farm.errors import InvalidInput, NotFound
 from farm.jobs import Block
-from farm.text.document import section
+from farm.text.document import Paragraph, section
 from farm.text.documents import Document, read
 
 Outline = list[tuple[str, int, list[str]]]
@@ -34,13 +34,15 @@ def outline(document: Document) -> Outline:
     max_examples=50,
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(st.lists(st.tuples(st.text(max_size=20), st.booleans())))
-def test_a_blocks_start_counts_in_the_joined_text(paragraphs: list[tuple[str, bool]]) -> None:
+@given(st.lists(st.builds(Paragraph, st.text(max_size=20), st.booleans(), st.text(max_size=2))))
+def test_a_blocks_start_counts_in_the_joined_text(paragraphs: list[Paragraph]) -> None:
     made = section("T", 1, paragraphs)
     source = "\n\n".join(block.text for block in made.blocks)
     for block in made.blocks:
         assert source[block.start : block.start + len(block.text)] == block.text
         assert block.text.strip()
+    said = [each.language for each in paragraphs if each.text.strip()]
+    assert made.languages == (tuple(said) if any(said) else ())
 
 
 def test_text_without_chapters_is_one_section_of_paragraphs(tmp_path: Path) -> None:

@@ -376,3 +376,66 @@ def test_only_a_chapter_at_a_time_is_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert count == 30 * 500
     assert peak < 1_500_000  # All the text is 1.5 MB; one chapter's blocks and bytes are 0.3 MB.
+
+
+def tongues(tmp_path: Path, body: str, attributes: str = "") -> tuple[str, ...]:
+    """What a book of one page says of the language of each block."""
+    pages = {"a.xhtml": page(body, attributes=attributes)}
+    (only,) = book(write_epub(tmp_path / "t.epub", pages)).sections
+    return only.languages
+
+
+@pytest.mark.parametrize(
+    ("body", "known"),
+    [
+        ("<p>One.</p><p lang='la'>Two.</p><p>Three.</p>", ("en", "la", "en")),
+        ("<p xml:lang='la' lang='fr'>XML goes first.</p>", ("la",)),
+        ("<p lang=' fr-CA '>A.</p><p lang=''>B.</p><p lang='?!'>C.</p>", ("fr-CA", "", "?!")),
+        (
+            "<div lang='fr'>A<blockquote lang='la'><p>B</p>C</blockquote>D</div>E",
+            ("fr", "la", "la", "fr", "en"),
+        ),
+        ("<section lang='fr'><h2>A</h2><ul><li lang='de'>B</li><li>C</li></ul></section>",
+         ("fr", "de", "fr")),
+        # All of a paragraph's words, and a few of them.
+        ("<p>“<i lang='fr'>Je ne <b>sais</b> quoi.</i>” – </p>", ("fr",)),
+        ("<p>A <i lang='fr'>je ne sais quoi</i>.</p>", ("en",)),
+        ("<p lang='fr'><i lang='la'>Sic</i>, dit-il.</p>", ("fr",)),
+        ("<p lang='fr'><i lang='la'>Sic.</i><br/><i lang='grc'>Panta rhei.</i></p>", ("fr",)),
+        ("<p>1.</p><p><img alt='Un chat' lang='fr'/></p>", ("en", "fr")),
+        # A row is one block.
+        ("<table lang='fr'><tr><td>A</td><td>B</td></tr></table><p>C</p>", ("fr", "en")),
+        ("<table><tr><td><p lang='fr'>A</p></td><td>B</td></tr><tr lang='la'><td>C</td></tr>"
+         "</table>", ("en", "la")),
+        ("<table><tr><td><p lang='fr'>A</p></td><td lang='fr'>B</td></tr></table>", ("fr",)),
+        # What is not spoken has no say.
+        ("<p>A<span lang='fr' hidden=''>B</span></p>", ("en",)),
+    ],
+)  # fmt: skip
+def test_a_block_says_the_language_of_its_words(
+    tmp_path: Path, body: str, known: tuple[str, ...]
+) -> None:
+    assert tongues(tmp_path, body, 'lang="en"') == known
+
+
+def test_a_page_says_its_language_at_its_root_or_its_body(tmp_path: Path) -> None:
+    assert tongues(tmp_path, "<p>A</p>", 'xml:lang="la"') == ("la",)
+    assert tongues(tmp_path, "<p>A</p><p lang='la'>B</p>") == ("", "la")
+    assert tongues(tmp_path, "<p>A</p>") == ()
+    inner = page("A <i lang='fr'>b</i> c.", attributes='lang="la"').replace(
+        "<body>", "<body lang='de'>"
+    )
+    (only,) = book(write_epub(tmp_path / "b.epub", {"a.xhtml": inner})).sections
+    assert only.languages == ("de",)
+
+
+def test_blocks_keep_their_languages_where_chapters_are_cut_and_joined(tmp_path: Path) -> None:
+    pages = {
+        "a.xhtml": page(
+            "<p>A</p><h2 id='b' lang='fr'>B</h2><p> </p><p>C</p>", attributes='lang="en"'
+        ),
+        "b.xhtml": page("<p>D</p>", attributes='lang="la"'),
+    }
+    toc: Toc = [("One", "a.xhtml", []), ("Two", "a.xhtml#b", [])]
+    path = write_epub(tmp_path / "c.epub", pages, toc=toc)
+    assert [each.languages for each in book(path).sections] == [("en",), ("fr", "en", "la")]
