@@ -60,7 +60,8 @@ class ItemRecord:
     seconds: float = 0.0
     segments: int = 0
     failed: int = 0
-    """Segments left out because they could not be spoken, passages because not planned."""
+    """Segments left out because they could not be spoken, passages because not planned; of a line
+    without words, which has no segments, the line."""
     error: str = ""
     """Why there are no files, or why a passage is not in them."""
     warned: int = 0
@@ -178,7 +179,7 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
         if spec.output.package == "azure" and not (tape.spoken or tape.failed or tape.error):
             tape.record((), WORDLESS_MS, 0)
         elif not tape.spoken:
-            return replace(_record(item, tape), error=tape.error or _unspoken(item, tape))
+            return _unspoken(item, tape, spec)
         made = _encode(tape, bench, item)
         if marked:
             made |= _marks(tape, bench)
@@ -186,11 +187,13 @@ def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
         return replace(_record(item, tape), seconds=tape.seconds, files=stored)
 
 
-def _unspoken(item: Item, tape: Tape) -> str:
-    """Say why there is nothing on an item's tape."""
-    if tape.failed:
-        return f"no segment could be spoken{tape.reason and f': {tape.reason}'}"
-    return wordless(item)
+def _unspoken(item: Item, tape: Tape, spec: Spec) -> ItemRecord:
+    """Say why there is nothing on an item's tape; a chapter may be without words, a line not."""
+    record = _record(item, tape)
+    if not tape.failed:
+        return replace(record, error=wordless(item), failed=int(spec.kind == "batch"))
+    reason = f"no segment could be spoken{tape.reason and f': {tape.reason}'}"
+    return replace(record, error=tape.error or reason)
 
 
 def _record(item: Item, tape: Tape) -> ItemRecord:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from farm import batching, text
 from farm.errors import EngineError, InvalidInput, JobError
 from farm.jobs import Block, Edit, Item, Phones, Prosody, Segment, Spec, Voice
-from farm.plans import Chunk, Failure, Page, Part, Passage, Share, counted, wordless
+from farm.plans import Chunk, Failure, Page, Part, Passage, Share, counted
 
 #: Milliseconds of silence after a piece of text that ends so.
 PAUSES_MS = {"clause": 120, "sentence": 350, "paragraph": 650, "heading": 1100}
@@ -168,15 +168,8 @@ def _part(passage: Passage, spec: Spec, script: _Script, edits: Sequence[Edit]) 
                     _edit(segments, edit, spec, script)
         except (JobError, EngineError) as problem:
             segments, error = [], str(problem)
-    if not (segments or error) and _must_speak(passage, spec):
-        error = wordless(item)
     warnings = (counted("nothing that can be spoken", lost),) if lost else ()
     return Part(item.index, tuple(segments), passage.number, passage.parts, error, warnings)
-
-
-def _must_speak(passage: Passage, spec: Spec) -> bool:
-    """Whether a passage without words is a failure: a line of a batch that is not all packed."""
-    return spec.kind == "batch" and spec.output.package != "azure" and passage.parts == 1
 
 
 def check_edit(

@@ -26,7 +26,7 @@ from farm.farm import Farm
 from farm.jobs import Item, Segment, Spec, Voice
 from farm.ledger import Ref
 from farm.lifecycle import close
-from farm.plans import Chunk, Head, Page, Part, Passage
+from farm.plans import Chunk, Failure, Head, Page, Part, Passage
 from farm.records import gather
 from farm.schema import to_json
 from farm.storage import scratch
@@ -211,7 +211,10 @@ def items(work: Work) -> Outcome:
         records = list(_assembled(work, bench))
         outbox.put(key, _lines(records))
     seconds = round(sum(record.seconds for record in records), 1)
-    return {"items": len(records), "audio_s": seconds}, farm.ledger.assembled(ref, key)
+    # Planning cannot tell a line without words: it sees a page, and a line may span several.
+    lost = [Failure(r.index, "", r.error) for r in records if r.failed and not r.segments]
+    refs = farm.ledger.assembled(ref, key, [asdict(failure) for failure in lost])
+    return {"items": len(records), "audio_s": seconds}, refs
 
 
 def _bench(work: Work, folder: Path, pool: Executor, outbox: Outbox) -> Bench:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from farm import batching, planning, text
 from farm.engines import phonemiser
 from farm.errors import UnknownVoice
-from farm.jobs import Block, Item, Kind, Output, Prosody, Segment, Spec, Voice
+from farm.jobs import Block, Item, Kind, Prosody, Segment, Spec, Voice
 from farm.ledger.ledger import PAGE_CHUNKS
 from farm.paging import PAGE_CHARACTERS, pages
 from farm.planning import PAUSES_MS, digest, plan
@@ -232,15 +232,7 @@ def test_an_item_of_an_unknown_engine_is_a_failure_of_its_own() -> None:
 def test_what_cannot_be_pronounced_is_no_segment() -> None:
     page = planned(item(0, "* * *", "One.", "---"), item(1, "..."))
     assert [s.text for s in said(page)] == ["One."]
-    assert page.failures == (Failure(1, "", "nothing to speak in '...'"),)
-
-
-@pytest.mark.parametrize(
-    "held", [spec("book"), spec("speech"), spec(output=Output(package="azure"))]
-)
-def test_what_is_no_line_of_its_own_may_be_without_words(held: Spec) -> None:
-    page = plan([Passage(item(0, "..."))], held, phonemiser)
-    assert (page.failures, page.parts[0].error) == ((), "")
+    assert (page.failures, page.parts[1].error) == ((), "")
 
 
 def test_a_page_counts_the_characters_that_are_spoken() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from farm import lifecycle
+from farm import lifecycle, standing
 from farm.assembly import ItemRecord
 from farm.audio import Audio, flac
 from farm.schema import from_json, to_json
@@ -145,6 +145,24 @@ def test_a_text_of_marks_alone_still_holds_nothing_to_speak(farm: Running) -> No
     rows = done(farm, lines("Fine.", "***"))
     assert rows[1]["error"] == "nothing to speak in '***'"
     assert (rows[1]["failed"], farm.count("failed")) == (1, 1)
+
+
+def test_a_line_without_words_is_counted_once_however_long_it_is(farm: Running) -> None:
+    stars = "\n\n".join(["* * *"] * 1_000)
+    rows = done(farm, lines(stars, f"Fine.\n\n{stars}", "* " * 50_000, "***", f"{stars}\n\nFine."))
+    told = f"nothing to speak in {'* ' * 20!r}"
+    assert [(row.get("error", ""), row.get("failed", 0)) for row in rows] == [
+        (told, 1),
+        ("", 0),
+        (told, 1),
+        ("nothing to speak in '***'", 1),
+        ("", 0),
+    ]
+    assert farm.count("failed") == 3
+    failures = standing.failures(farm.farm, "j")
+    assert sorted((row["item"], row["error"]) for row in failures) == [
+        (row["index"], row["error"]) for row in rows if "error" in row
+    ]
 
 
 def test_what_of_a_text_is_in_no_segment_is_listed_of_every_page_of_it(farm: Running) -> None:

@@ -195,9 +195,11 @@ class Ledger(Connection):
         """Count a chunk, once; return what follows."""
         return self._refs("finish", str(ref), json.dumps(dict(result)))
 
-    def assembled(self, ref: Ref, record: str) -> list[Ref]:
-        """Count assembled items, once; return what follows."""
-        return self._refs("assembled", str(ref), record)
+    def assembled(
+        self, ref: Ref, record: str, failures: Sequence[Mapping[str, Any]] = ()
+    ) -> list[Ref]:
+        """Count assembled items, and which of them are `failures`, once; return what follows."""
+        return self._refs("assembled", str(ref), record, json.dumps(list(failures)))
 
     def follow(self, job: str) -> list[Ref]:
         """Return hand-overs of a job that were lost on the way."""

@@ -167,14 +167,22 @@ function step.finish(ref, result)
   return follow(u.job)
 end
 
--- Count assembled items, once each. `name` is the record that holds what was made of them.
-function step.assembled(ref, name)
-  local u = parse(ref)
+-- Count assembled items, once each, and the failures of those. `name` is the record that holds what
+-- was made of them.
+function step.assembled(ref, name, failures)
+  local u, done, lost = parse(ref), {}, {}
   forget(u)
   if not live(u) or finished(u) then return {} end
   for item in string.gmatch(u.what, '(%d+)@') do
-    if call('SETBIT', key('items', u.job), item, 1) == 0 then add(u.job, 'items_done', 1) end
+    if call('SETBIT', key('items', u.job), item, 1) == 0 then
+      add(u.job, 'items_done', 1)
+      done[tonumber(item)] = true
+    end
   end
+  for _, failure in ipairs(cjson.decode(failures)) do
+    if done[failure.item] then lost[#lost + 1] = failure end
+  end
+  note_failures(u.job, lost)
   call('RPUSH', key('runs', u.job), name)
   tell(u.job, 'items', { done = count(u.job, 'items_done'), items = u.what })
   return follow(u.job)

@@ -227,6 +227,16 @@ def test_runs_that_overlap_count_each_item_once(desk: Desk) -> None:
     assert desk.count("items_done") == 3
 
 
+def test_a_failure_of_an_item_is_counted_with_it(desk: Desk) -> None:
+    desk.begin("j", 1, items=3)
+    first, second = ({"item": n, "text": "", "error": f"e{n}", "digest": ""} for n in (0, 1))
+    desk.ledger.assembled(parse("audio/items/j/1/0@0,1@0"), "a", [first])
+    desk.ledger.assembled(parse("audio/items/j/1/0@0,1@0"), "a", [first])
+    desk.ledger.assembled(parse("audio/items/j/1/1@0,2@0"), "b", [second])
+    assert desk.count("failed") == 1
+    assert desk.ledger.failures("j") == [first]
+
+
 def test_a_job_in_planning_is_not_taken_for_spoken(desk: Desk) -> None:
     desk.open("j", run_size=9)
     desk.plan("j", 1)
