@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from farm import config
 from farm.cli import logs
 from farm.cli.printing import printable
-from farm.errors import FarmError
+from farm.errors import FarmError, InvalidInput
 
 #: Command to the module that has it: only the one that runs is loaded.
 COMMANDS = {
@@ -97,11 +97,21 @@ def _warn_of_unknown(environment: Mapping[str, str]) -> None:
         errors.print(f"farm: {name} is no setting{hint}", style="yellow", markup=False)
 
 
+def _check_output() -> None:
+    """Refuse a closed standard output: what a command says, or a key that it makes, would be lost.
+
+    What it opens first would also be taken for it by all that it starts.
+    """
+    if sys.stdout is None:
+        raise InvalidInput("standard output is closed; if nobody reads it, send it to /dev/null")
+
+
 def main() -> None:
     """Run the command line: one line for a person where something fails, exit code 0 on success."""
     logs.set_up()
     _warn_of_unknown(os.environ)
     try:
+        _check_output()
         app(standalone_mode=True)
     except (FarmError, OSError) as error:  # OSError: a disk that nobody below has a word for
         errors.print(f"farm: {printable(error)}", style="red", markup=False)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TextIO
 
 from farm import voices
 from farm.audio.formats import FORMATS, format_named
@@ -32,11 +33,19 @@ LONGEST_PAUSE_MS = 20_000
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
+def standard_input() -> TextIO:
+    """Return standard input, of which `buffer` has the bytes; `InvalidInput` if it is closed."""
+    if sys.stdin is None:
+        raise InvalidInput("standard input is closed: give a file or a pipe")
+    return sys.stdin
+
+
 @contextmanager
 def at_hand(path: Path) -> Iterator[Path]:
     """Have what a person named as a file that can be read twice; a pipe, and `-`, as a copy.
 
     Raises:
+        InvalidInput: it is standard input, which is closed.
         NotFound: it cannot be read.
         StoreUnavailable: there is no room for the copy.
     """
@@ -47,7 +56,7 @@ def at_hand(path: Path) -> Iterator[Path]:
         # What a shell calls a pipe (`63`) says nothing, and is not the same the next time.
         copy = folder / (path.name if path.suffix else "-")
         try:
-            source = nullcontext(sys.stdin.buffer) if str(path) == "-" else path.open("rb")
+            source = nullcontext(standard_input().buffer) if str(path) == "-" else path.open("rb")
         except OSError as error:
             raise NotFound(f"cannot read {str(path)!r}: {error.strerror}") from error
         with mapped("write", copy), source as stream, copy.open("wb") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -43,9 +42,7 @@ def say(
 ) -> None:
     """Speak one text into a file."""
     begin = time.monotonic()
-    words = sys.stdin.read() if text == "-" else text
-    if not words.strip():
-        raise InvalidInput("nothing to say: the text is empty")
+    words = _words(text)
     checking.format_of(output)
     checking.check_options(voice, speed, language=language)
     checking.check_file(output)
@@ -62,3 +59,15 @@ def say(
         else:
             summary(record, output)
     raise typer.Exit(bool(record["failed"]))
+
+
+def _words(text: str) -> str:
+    """Return what is to be said; `InvalidInput` where there is nothing, or nothing that is text."""
+    try:
+        words = checking.standard_input().read() if text == "-" else text
+        words.encode()
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        raise InvalidInput(f"the text is not UTF-8 (at {error.start})") from error
+    if not words.strip():
+        raise InvalidInput("nothing to say: the text is empty")
+    return words

@@ -177,6 +177,45 @@ def test_an_empty_pipe_is_no_book(running: Home, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("{farm} batch - -o out <&-", "standard input is closed: give a file or a pipe"),
+        ("{farm} book - -o out <&-", "standard input is closed: give a file or a pipe"),
+        ("{farm} say - -o out.wav <&-", "standard input is closed: give a file or a pipe"),
+        ("printf 'Hi \\377' | {farm} say - -o out.wav", "the text is not UTF-8 (at 3)"),
+        ("{farm} say $'\\xff' -o out.wav", "the text is not UTF-8 (at 0)"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_a_line(
+    script: str, said: str, running: Home, tmp_path: Path
+) -> None:
+    assert shell(script, running, tmp_path, code=1).stderr == f"farm: {said}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["say Hello. -o out.wav", "batch lines -o out", "jobs list --json", "--help"]
+)
+def test_a_closed_standard_output_is_said_before_anything_is_done(
+    words: str, running: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "lines").write_text('{"id": "a", "text": "One."}')
+    said = "farm: standard output is closed; if nobody reads it, send it to /dev/null\n"
+    assert shell(f"{{farm}} {words} >&-", running, tmp_path, code=1).stderr == said
+    assert shell(f"{{farm}} {words} <&- >&- 2>&-", running, tmp_path, code=1).stderr == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["lines"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_a_command_that_needs_none_of_them_runs_without(
+    closed: str, running: Home, tmp_path: Path
+) -> None:
+    made = shell(f"{{farm}} say Hello. -o out.wav {closed}", running, tmp_path)
+    assert made.stdout.startswith("out.wav ")
+    assert (tmp_path / "out.wav").stat().st_size > 1000
+
+
 def shell(script: str, farm: Home, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run a line of Bash in a folder; it must end as is told."""
     line = script.format(farm=f"{sys.executable} -m farm.cli")
