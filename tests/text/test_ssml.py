@@ -15,7 +15,7 @@ from lxml import etree
 
 from farm.errors import FarmError, InvalidInput, UnknownVoice
 from farm.jobs import Block, Prosody
-from farm.text import documents, ssml
+from farm.text import documents, ssml, walking
 from farm.text.ssml import Document, Setting, is_ssml, read, voices_of
 
 VOICES = {"ann": "en", "bob": "en-GB", "mei": "zh-CN"}
@@ -67,9 +67,9 @@ def test_the_table_is_long_and_warns_of_much() -> None:
 
 def test_namespaced_and_bare_documents_are_the_same() -> None:
     bare = read(speak("<p>One.</p><s>Two.</s>"))
-    space = f' xmlns:x="{ssml.SPEECH}"'
+    space = f' xmlns:x="{walking.SPEECH}"'
     named = read(f"<x:speak{space}><x:p>One.</x:p><x:s>Two.</x:s></x:speak>")
-    assert read(speak("<p>One.</p><s>Two.</s>", xmlns=ssml.SPEECH)) == bare == named
+    assert read(speak("<p>One.</p><s>Two.</s>", xmlns=walking.SPEECH)) == bare == named
 
 
 def test_the_documents_changes_are_relative_to_the_settings_prosody() -> None:
@@ -223,7 +223,7 @@ def test_warnings_are_told_once_with_their_first_line_and_bounded() -> None:
     document = read(speak("\n<a>x</a>\n<a>y</a>"))
     assert document.warnings == ("line 2: <a> is not known: only its text is spoken",)
     many = read(speak("".join(f"<e{n}/>" for n in range(500))))
-    assert len(many.warnings) == ssml.MOST_WARNINGS + 1
+    assert len(many.warnings) == walking.MOST_WARNINGS + 1
     assert many.warnings[-1] == "there are more warnings than are told here"
 
 
@@ -278,7 +278,7 @@ TREES = st.recursive(TEXT.map(quoted), element, max_leaves=15)
 def test_any_document_is_read_or_refused(inside: str) -> None:
     begin = time.thread_time()
     try:
-        document = read(speak(inside, **{"xmlns:mstts": ssml.AZURE}), SETTING)
+        document = read(speak(inside, **{"xmlns:mstts": walking.AZURE}), SETTING)
     except FarmError:
         return
     finally:
