@@ -141,6 +141,11 @@ class Settings(BaseSettings):
         return self.devices.split(",")[0].strip()
 
     @property
+    def cache(self) -> Path:
+        """Folder of what this host can make or fetch again."""
+        return self.home / "cache"
+
+    @property
     def cores(self) -> int:
         """Worker children per family."""
         return self.children or len(os.sched_getaffinity(0))

@@ -317,6 +317,31 @@ def test_a_cache_that_cannot_be_written_is_one_clear_line(folder: Path, store: L
         voices.fetch(voice, store, Path("/dev/null"))
 
 
+def test_a_voice_of_this_host_is_kept_in_the_cache_without_a_store(
+    folder: Path, cache: Path
+) -> None:
+    file = tiny(folder)
+    voice = voices.pin(file)
+    where = voices.keep(file, voice, cache)
+    assert where == cache / "tiny" / voice.digest
+    assert sorted(path.name for path in where.iterdir()) == ["tiny.onnx", "tiny.onnx.json"]
+    (where / "made of it").touch()
+    assert voices.keep(file, voice, cache) == where
+    assert (where / "made of it").exists(), "copied once"
+    (where / "tiny.onnx").write_bytes(b"spoiled")
+    voices.keep(file, voice, cache)
+    assert (where / "tiny.onnx").read_bytes() == (folder / "tiny" / "tiny.onnx").read_bytes()
+
+
+def test_files_that_change_while_they_are_kept_are_noticed(folder: Path, cache: Path) -> None:
+    file = tiny(folder)
+    voice = voices.pin(file)
+    make_voice(folder / "tiny", noisy=True)
+    with pytest.raises(Unavailable, match="files of voice 'tiny' changed while they were copied"):
+        voices.keep(file, voice, cache)
+    assert [*(cache / "tiny").iterdir()] == []
+
+
 def test_processes_and_threads_that_fetch_at_once_do_not_disturb_each_other(
     folder: Path, store: LocalStore, cache: Path
 ) -> None:

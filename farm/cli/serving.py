@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from farm import serving, voices
+from farm import engines, serving, voices
 from farm.cli.ending import end_well
-from farm.cli.trying import loaded
 from farm.config import Settings, read_settings
+from farm.engines import Engine
 from farm.errors import UnknownVoice
+from farm.jobs import Voice
 from farm.serving import Options
 from farm.studio import catalogue
 from farm.voices import VoiceFile
@@ -40,7 +40,7 @@ def piper(
     """Serve Piper voices: POST /tts, GET /voices, GET /health."""
     settings = read_settings()
     files = _chosen(settings, voice or [], ("piper",))
-    _serve(files, Options("piper", host, port, device or settings.device, queue, timeout))
+    _serve(settings, files, Options("piper", host, port, device or settings.device, queue, timeout))
 
 
 @app.command()
@@ -63,7 +63,7 @@ def yourtts(
     # A d-vector belongs to the model that made it.
     speakers = settings.home / "speakers" / voices.pin(files[0]).digest[:16]
     options = Options("yourtts", host, port, device or settings.device, queue, timeout, speakers)
-    _serve(files, options)
+    _serve(settings, files, options)
 
 
 def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) -> list[VoiceFile]:
@@ -77,9 +77,14 @@ def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) ->
     return found
 
 
-def _serve(files: Sequence[VoiceFile], options: Options) -> None:
+def _serve(settings: Settings, files: Sequence[VoiceFile], options: Options) -> None:
     end_well()
     names = ", ".join(file.id for file in files)
-    with ExitStack() as stack:
-        loaders = [partial(stack.enter_context, loaded(file, options.device)) for file in files]
-        serving.serve(options, loaders, lambda url: typer.echo(f"serving {names} at {url}"))
+    loaders = [partial(_load, file, settings, options.device) for file in files]
+    serving.serve(options, loaders, lambda url: typer.echo(f"serving {names} at {url}"))
+
+
+def _load(file: VoiceFile, settings: Settings, device: str) -> tuple[Voice, Engine]:
+    """Load a voice from this host's cache: what its engine keeps there is there at each start."""
+    voice = voices.pin(file)
+    return voice, engines.load(voice, voices.keep(file, voice, settings.cache / "voices"), device)

@@ -1,9 +1,9 @@
 """Registered speakers: a file each, with the d-vector that was computed once from its reference.
 
-    <folder>/<speaker>.json    {"schema": 1, "speaker_id": ..., "d_vector": [...]}
+    <folder>/<speaker>.json    {"schema": 1, "speaker_id": ..., "d_vector": [...], "reference": ...}
 
-The reference itself is not kept: the d-vector is all that speaking needs. Deleting a file makes
-the service forget the speaker at once.
+The reference itself is not kept, only its SHA-256: clients that register a speaker again at each of
+their starts cost no second embedding. Deleting a file makes the service forget the speaker at once.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ class Speakers:
         """Return the registered names, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
-    def put(self, name: str, d_vector: DVector) -> None:
+    def put(self, name: str, d_vector: DVector, reference: str = "") -> None:
         """Register a speaker, in place of one of that name; it is on the disk when this returns.
+
+        `reference` is the digest of what the d-vector was made of; empty: it was given.
 
         Raises:
             InvalidInput: the name cannot be a file's.
@@ -51,7 +53,12 @@ class Speakers:
         path = self._path(name)
         if not path.exists() and len(self.names()) >= MOST:
             raise Conflict(f"{MOST} speakers are registered: delete some in {self._folder.name!r}")
-        content = {"schema": SCHEMA, "speaker_id": name, "d_vector": d_vector.tolist()}
+        content = {
+            "schema": SCHEMA,
+            "speaker_id": name,
+            "d_vector": d_vector.tolist(),
+            "reference": reference,
+        }
 
         def write(file: BinaryIO) -> None:
             os.fchmod(file.fileno(), 0o600)
@@ -67,10 +74,22 @@ class Speakers:
             NotFound: nobody of that name is registered; the message has the names.
             StoreUnavailable: its file cannot be read.
         """
+        return self._read(name)[0]
+
+    def made_of(self, name: str, reference: str) -> DVector | None:
+        """Return a speaker's d-vector where it was made of this reference, else None."""
+        try:
+            d_vector, known = self._read(name)
+        except (NotFound, StoreUnavailable):
+            return None
+        return d_vector if known == reference else None
+
+    def _read(self, name: str) -> tuple[DVector, str]:
         path = self._path(name)
         with mapped("read", path):
             try:
-                return np.array(json.loads(path.read_bytes())["d_vector"], np.float32)
+                content = json.loads(path.read_bytes())
+                return np.array(content["d_vector"], np.float32), content.get("reference", "")
             except FileNotFoundError as error:
                 raise NotFound(f"unknown speaker_id {name!r}: {self._choices()}") from error
             except (ValueError, KeyError, TypeError) as error:

@@ -109,15 +109,20 @@ class Cloning:
         """The voice, or `Unavailable`."""
         return next(iter(self.service.ready().values()))
 
-    def embedded(self, audio: Audio) -> Future[DVector]:
-        """Compute the d-vector of a reference, or remember it."""
-        key = hashlib.sha256(audio.samples.tobytes() + b"%d" % audio.sample_rate).hexdigest()
+    def embedded(self, audio: Audio, key: str, name: str) -> Future[DVector]:
+        """Compute the d-vector of a reference, or remember it, or take the registered speaker's.
+
+        `key` is the reference's digest.
+        """
         with self._lock:
-            if key in self._remembered:
-                done: Future[DVector] = Future()
-                done.set_result(self._remembered[key])
-                return done
-        return self.service.desk.ask(lambda: self._embed(key, audio))
+            found = self._remembered.get(key)
+        if found is None and name:
+            found = self.registered.made_of(name, key)
+        if found is None:
+            return self.service.desk.ask(lambda: self._embed(key, audio))
+        done: Future[DVector] = Future()
+        done.set_result(found)
+        return done
 
     def _embed(self, key: str, audio: Audio) -> DVector:
         engine = _cloner(self.loaded)
@@ -141,8 +146,8 @@ def create_app(service: Service, registered: Speakers) -> FastAPI:
     async def register_speaker(body: Reference, request: Request) -> dict[str, Any]:
         """Keep a speaker's d-vector, given or computed from a reference."""
         check_id(body.speaker_id, "speaker_id")
-        found = await _vector(body, cloning, request)
-        await run_in_threadpool(registered.put, body.speaker_id, found)
+        found, reference = await _vector(body, cloning, request)
+        await run_in_threadpool(registered.put, body.speaker_id, found, reference)
         message = f"speaker {body.speaker_id!r} is registered"
         count = len(await run_in_threadpool(registered.names))
         return {
@@ -174,16 +179,19 @@ def create_app(service: Service, registered: Speakers) -> FastAPI:
     return app
 
 
-async def _vector(body: Reference | Synthesis, cloning: Cloning, request: Request) -> DVector:
-    """Return the d-vector that a request brings along, or that of its reference."""
+async def _vector(
+    body: Reference | Synthesis, cloning: Cloning, request: Request
+) -> tuple[DVector, str]:
+    """Return the d-vector that a request brings along, or that of its reference and its digest."""
     if body.voice_embedding is not None:
         engine = _cloner(cloning.loaded)
-        return engine.speakers.checked(body.voice_embedding, "voice_embedding")
+        return engine.speakers.checked(body.voice_embedding, "voice_embedding"), ""
     rate = body.reference_sample_rate or 16_000
     audio = await run_in_threadpool(_reference, body.reference_audio or [], rate)
     cloning.service.ready()
-    future = await run_in_threadpool(cloning.embedded, audio)
-    return await web.answered(request, future, cloning.service.timeout_s)
+    key = hashlib.sha256(audio.samples.tobytes() + b"%d" % rate).hexdigest()
+    future = await run_in_threadpool(cloning.embedded, audio, key, body.speaker_id or "")
+    return await web.answered(request, future, cloning.service.timeout_s), key
 
 
 async def _speaker(
@@ -198,7 +206,7 @@ async def _speaker(
         return nullcontext(_of_model(body.speaker or "", engine, cloning.registered)), False
     found = await run_in_threadpool(_registered, body.speaker_id, cloning.registered, lent)
     if found is None:
-        found = await _vector(body, cloning, request)
+        found, _ = await _vector(body, cloning, request)
     return engine.speakers.lent(found), True
 
 

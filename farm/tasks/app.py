@@ -87,18 +87,17 @@ def create_farm(settings: Settings, app: Celery, slot: Slot = CPU) -> Farm:
         public_url=settings.s3_public_url,
     )
     ledger = Ledger(settings.broker_url.get_secret_value())
-    cache = settings.home / "cache"
     on_gpu = slot.device != "cpu"
     calibrated = on_gpu if settings.calibrate is None else settings.calibrate
     return Farm(
         store,
         ledger,
-        cache / "voices",
+        settings.cache / "voices",
         _sender(app),
         id=settings.id,
         slot=slot,
         engines=Models(settings.model_bytes),
-        budgets=Budgets(cache / "budgets", slot.card) if calibrated else None,
+        budgets=Budgets(settings.cache / "budgets", slot.card) if calibrated else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Publishing voices to the store and fetching them to a host.
+"""Publishing voices to the store, fetching them to a host, and keeping them there.
 
 In the store: `voices/<id>/<digest>/<file>`, and `voice.json` there once all files are;
 `voices/<id>/revoked.json` where nothing may be spoken with a voice any more.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -55,19 +56,25 @@ def fetch(voice: Voice, store: Store, cache: Path) -> Path:
         EngineError: the store lacks the voice, or holds other content than its digest says.
         StoreUnavailable: the store, or the disk of the cache.
     """
-    folder = cache / check_id(voice.id, "voice") / check_id(voice.digest, "digest")
-    if _whole(voice, folder):
-        return folder
-    with mapped("write", folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
-    try:
-        _download(voice, store, fresh)
-        with mapped("write", folder):
-            _move_in(voice, fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
+    return _cached(voice, cache, lambda fresh: _download(voice, store, fresh))
+
+
+def keep(file: VoiceFile, voice: Voice, cache: Path) -> Path:
+    """Do as `fetch` with a voice of this host, pinned, which need not be in the store.
+
+    Raises:
+        Unavailable: its files changed meanwhile.
+        StoreUnavailable: the disk of the cache.
+    """
+
+    def copy(fresh: Path) -> None:
+        for path in file.files.values():
+            with mapped("copy", path):
+                shutil.copyfile(path, fresh / path.name)
+        if not _whole(voice, fresh):
+            raise Unavailable(f"the files of voice {voice.id!r} changed while they were copied")
+
+    return _cached(voice, cache, copy)
 
 
 def refuse_revoked(voice: Voice, store: Store) -> None:
@@ -115,6 +122,23 @@ def sweep(store: Store, cache: Path) -> list[str]:
 
 def _key(voice: Voice, name: str) -> str:
     return f"{prefix(voice.id)}{voice.digest}/{name}"
+
+
+def _cached(voice: Voice, cache: Path, fill: Callable[[Path], object]) -> Path:
+    """Return a voice's folder below `cache`; where it is not whole, a filled one is put there."""
+    folder = cache / check_id(voice.id, "voice") / check_id(voice.digest, "digest")
+    if _whole(voice, folder):
+        return folder
+    with mapped("write", folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+    try:
+        fill(fresh)
+        with mapped("write", folder):
+            _move_in(voice, fresh, folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
 
 
 def _download(voice: Voice, store: Store, folder: Path) -> None:

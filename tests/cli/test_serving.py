@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 import urllib3
@@ -20,7 +22,12 @@ from typer.testing import Result
 
 pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 
+from farm import serving
+from farm.engines import Engine
+from farm.engines.yourtts_onnx import YourTtsOnnx
 from farm.errors import UnknownVoice
+from farm.jobs import Voice
+from tests.engines.cloning.tiny_pair import make_voice
 
 Command = Callable[..., Result]
 
@@ -32,7 +39,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def running(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `farm serve` until the end of the block; its process and its URL."""
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
@@ -60,7 +67,7 @@ def wait(url: str) -> None:
 
 
 def test_the_shipped_voice_is_served_until_sigterm(shared: Path) -> None:
-    with serving(shared, "piper", "--port", "0", "--voice", "slt") as (process, url):
+    with running(shared, "piper", "--port", "0", "--voice", "slt") as (process, url):
         wait(url)
         assert url.startswith("http://127.0.0.1:")
         body = {"text": "Hello there. " * 60, "voice": "slt", "language": "en"}
@@ -79,7 +86,7 @@ def test_the_shipped_voice_is_served_until_sigterm(shared: Path) -> None:
 
 
 def test_a_service_that_still_loads_can_be_stopped_too(shared: Path) -> None:
-    with serving(shared, "piper", "--port", "0", "--voice", "slt") as (process, _):
+    with running(shared, "piper", "--port", "0", "--voice", "slt") as (process, _):
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
@@ -87,7 +94,7 @@ def test_a_service_that_still_loads_can_be_stopped_too(shared: Path) -> None:
 def test_a_port_that_is_taken_is_said_in_one_line(shared: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with serving(shared, "piper", "--port", str(port), "--voice", "slt") as (process, _):
+        with running(shared, "piper", "--port", str(port), "--voice", "slt") as (process, _):
             assert process.wait(30) == 1
     said = (shared / "log").read_text()
     assert said.startswith(f"farm: cannot listen at 127.0.0.1:{port}: Address already in use")
@@ -96,7 +103,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(shared: Path) -> None:
 
 def test_a_voice_that_cannot_be_loaded_ends_the_process_with_the_reason(shared: Path) -> None:
     arguments = ("yourtts", "--port", "0", "--voice", "slt")
-    with serving(shared, *arguments) as (process, _):
+    with running(shared, *arguments) as (process, _):
         assert process.wait(30) == 1
     said = (shared / "log").read_text()
     assert said == "farm: voice 'slt' cannot speak with the voice of a reference\n"
@@ -105,7 +112,7 @@ def test_a_voice_that_cannot_be_loaded_ends_the_process_with_the_reason(shared: 
 def test_a_process_whose_device_is_lost_ends_with_the_reason(shared: Path) -> None:
     (shared / "voices").mkdir(exist_ok=True)
     (shared / "voices" / "tone.yaml").write_text("engine: tone\nlanguage: en\n")
-    with serving(shared, "piper", "--port", "0", "--voice", "tone") as (process, url):
+    with running(shared, "piper", "--port", "0", "--voice", "tone") as (process, url):
         wait(url)
         body = {"text": "Hello [[poison]].", "voice": "tone"}
         assert urllib3.request("POST", f"{url}/tts", json=body, retries=False).status == 503
@@ -120,7 +127,7 @@ def test_an_unknown_voice_is_refused_with_the_names(command: Command) -> None:
 
 
 def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
-    with serving(shared, "yourtts", "--port", "0") as (_, url):
+    with running(shared, "yourtts", "--port", "0") as (_, url):
         wait(url)
         body = {"text": "Hello there.", "speaker": "rms", "language": "en"}
         response = urllib3.request("POST", f"{url}/synthesize", json=body, timeout=60)
@@ -131,3 +138,71 @@ def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
         ghost = urllib3.request("POST", f"{url}/synthesize", json=body | {"speaker": "ghost"})
         assert ghost.status in (400, 404)
         assert b"rms" in ghost.data
+
+
+@pytest.fixture
+def starts(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[tuple[Voice, Engine]]]:
+    """Start `farm serve yourtts` as far as its voices are loaded; they, each time."""
+    loaded: list[tuple[Voice, Engine]] = []
+
+    def serve(_: Any, loaders: Any, __: Any) -> None:
+        loaded.extend(load() for load in loaders)
+
+    monkeypatch.setattr(serving, "serve", serve)
+
+    def start() -> list[tuple[Voice, Engine]]:
+        loaded.clear()
+        assert command("serve", "yourtts", "--voice", "ann").exit_code == 0
+        return list(loaded)
+
+    return start
+
+
+@pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Peaks of the recordings that were embedded."""
+    found: list[float] = []
+    embed = YourTtsOnnx.embed
+
+    def noted(self: YourTtsOnnx, samples: Any, sample_rate: int) -> Any:
+        found.append(round(float(samples.max()), 3))
+        return embed(self, samples, sample_rate)
+
+    monkeypatch.setattr(YourTtsOnnx, "embed", noted)
+    return found
+
+
+def record(folder: Path, peak: float) -> None:
+    soundfile.write(folder / "a.wav", np.full(16_000, peak), 16_000, "FLOAT")
+
+
+@pytest.fixture
+def ann(home: Path) -> Path:
+    """A voice of this host that is whoever speaks in a reference; its folder."""
+    folder = home / "voices" / "ann"
+    files = {**make_voice(folder).files, "reference": "a.wav"}
+    record(folder, 0.1)
+    lines = [f"  {role}: ann/{name}" for role, name in files.items()]
+    text = "\n".join(["engine: yourtts_onnx", "files:", *lines, ""])
+    (home / "voices" / "ann.yaml").write_text(text)
+    return folder
+
+
+def test_a_service_embeds_a_voices_reference_at_its_first_start_only(
+    starts: Callable[[], list[tuple[Voice, Engine]]], embedded: list[float], ann: Path, home: Path
+) -> None:
+    for _ in range(2):
+        ((voice, engine),) = starts()
+        assert isinstance(engine, YourTtsOnnx)
+        np.testing.assert_allclose(engine.speakers.find(""), 0.1, rtol=1e-6)
+    assert embedded == [0.1]
+    assert (home / "cache" / "voices" / "ann" / voice.digest / "a.wav").is_file()
+    record(ann, 0.3)
+    starts()
+    assert embedded == [0.1, 0.3]
+    config = ann / "config.json"
+    config.write_text(config.read_text() + " ")  # another model
+    starts()
+    assert embedded == [0.1, 0.3, 0.3]

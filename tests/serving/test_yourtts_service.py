@@ -82,6 +82,49 @@ def test_registered_speakers_outlive_the_service(there: Served, folder: Path) ->
     assert again.heard == []
 
 
+def test_a_reference_that_is_registered_again_is_not_heard_again_after_a_restart(
+    there: Served, engine: Cloning, folder: Path
+) -> None:
+    register(there)
+    assert len(engine.heard) == 1
+    before = synthesize(there, speaker_id="ann").json()
+    again = Cloning(voice())
+    with served("yourtts", again, speakers=folder) as other:
+        assert register(other).status == 200
+        assert synthesize(other, speaker_id="ann").json() == before
+        assert again.heard == []
+        assert register(other, reference_audio=REFERENCE[::-1]).status == 200
+        assert register(other, reference_sample_rate=8_000).status == 200
+        assert again.heard == [(len(REFERENCE), 16_000), (len(REFERENCE), 8_000)]
+        assert register(other, voice_embedding=[1.0] * SIZE).status == 200
+        assert register(other, "ben").status == 200
+    assert len(again.heard) == 3, "a d-vector that was given is of no reference"
+
+
+@pytest.mark.parametrize("content", ['{"d_vector": 1', '{"speaker_id": "ann"}', "[]"])
+def test_a_speakers_file_that_is_damaged_is_written_anew_at_registering(
+    there: Served, engine: Cloning, folder: Path, content: str
+) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "ann.json").write_text(content)
+    assert synthesize(there, speaker_id="ann").status == 503
+    assert register(there).status == 200
+    assert synthesize(there, speaker_id="ann").status == 200
+    assert len(engine.heard) == 1
+
+
+def test_a_speaker_of_an_older_farm_is_heard_once_more(
+    there: Served, engine: Cloning, folder: Path
+) -> None:
+    old = {"schema": 1, "speaker_id": "ann", "d_vector": [1.0] * SIZE}
+    folder.mkdir(exist_ok=True)
+    (folder / "ann.json").write_text(json.dumps(old))
+    assert synthesize(there, speaker_id="ann").status == 200
+    assert engine.heard == []
+    register(there)
+    assert engine.heard == [(len(REFERENCE), 16_000)]
+
+
 def test_a_speaker_whose_file_is_deleted_is_forgotten(there: Served, folder: Path) -> None:
     register(there)
     (folder / "ann.json").unlink()
