@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -159,7 +161,8 @@ def cast(
     """Return who a voice can be: the named, and who its `d_vector` or references are.
 
     A stored `d_vector` is taken as it is; else the mean of what `embed` makes of the references,
-    which is made once and then kept in `folder`, under the voice's digest.
+    which is made once and then kept in `folder`, under the voice's digest. A process that comes
+    while another one makes it waits and takes that.
 
     Raises:
         EngineError: a d-vector or a reference is not valid.
@@ -170,13 +173,26 @@ def cast(
         known.become(speakers.read(file(voice, folder, "d_vector")))
     elif recordings:
         kept = folder / f".d_vector-{voice.digest}.npy"
-        with suppress(EngineError):  # not there, or not what was written
-            known.become(speakers.read(kept))
-            return known
-        made = np.mean([embed(*reference.read(path)) for path in recordings], axis=0)
-        known.become(made)
-        _keep(kept, made)
+        with _alone(folder):
+            with suppress(EngineError):  # not there, or not what was written
+                known.become(speakers.read(kept))
+                return known
+            made = np.mean([embed(*reference.read(path)) for path in recordings], axis=0)
+            known.become(made)
+            _keep(kept, made)
     return known
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time into the block, where the file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _keep(path: Path, d_vector: DVector) -> None:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +113,55 @@ def test_references_are_embedded_once_per_voice_and_host(
     soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.3), 16_000, "FLOAT")
     assert loud(replaced(heard, digest="3" * 64), tmp_path) == pytest.approx(0.3)
     assert len(embedded) == 2
+
+
+def test_processes_that_load_a_voice_at_once_embed_its_reference_once(
+    heard: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(2)
+    log = tmp_path / "embedded"
+
+    def slowly(_: YourTtsOnnx, samples: Any, __: int) -> Any:
+        with log.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(0.5)
+        return np.full(SIZE, samples.max(), np.float32)
+
+    def child() -> None:
+        together.wait(20)
+        assert loud(heard, tmp_path) == pytest.approx(0.1)
+
+    monkeypatch.setattr(YourTtsOnnx, "embed", slowly)
+    children = [context.Process(target=child) for _ in range(2)]
+    for each in children:
+        each.start()
+    for each in children:
+        each.join(30)
+    assert [each.exitcode for each in children] == [0, 0]
+    assert len(log.read_text().splitlines()) == 1
+
+
+def test_a_process_that_dies_while_it_embeds_keeps_nobody_waiting(
+    heard: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+
+    def hang(*_: Any) -> Any:
+        begun.set()
+        time.sleep(60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YourTtsOnnx, "embed", hang)
+        child = context.Process(target=loud, args=(heard, tmp_path))
+        child.start()
+        assert begun.wait(20)
+    threading.Timer(0.3, child.kill).start()
+    assert loud(heard, tmp_path) == pytest.approx(0.1)
+    child.join(10)
+    assert child.exitcode == -signal.SIGKILL
+    assert kept(tmp_path) == [tmp_path / f".d_vector-{heard.digest}.npy"]
 
 
 @pytest.mark.parametrize("content", [b"", np.ones(SIZE - 1), np.zeros(SIZE), np.full(SIZE, np.nan)])
