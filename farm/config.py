@@ -145,6 +145,10 @@ class Settings(BaseSettings):
         """Folder of what this host can make or fetch again."""
         return self.home / "cache"
 
+    def calibrates(self, device: str) -> bool:
+        """Whether it is measured how a device is best used."""
+        return device != "cpu" if self.calibrate is None else self.calibrate
+
     @property
     def cores(self) -> int:
         """Worker children per family."""

@@ -81,6 +81,11 @@ def slots(
     ]
 
 
+def card(device: str, present: Callable[[], Sequence[str]] = cuda.names) -> str:
+    """Return the model of a device, `cpu` or `cuda:<n>`; raises as `slots` does."""
+    return slots("", device, 1, 1, present)[0].card
+
+
 def _cards(
     numbers: Sequence[int], devices: str, present: Callable[[], Sequence[str]]
 ) -> Sequence[str]:

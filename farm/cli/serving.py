@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
 import typer
 
-from farm import engines, serving, voices
+from farm import engines, serving, slots, voices
+from farm.calibration import Budgets
 from farm.cli.ending import end_well
 from farm.config import Settings, read_settings
 from farm.engines import Engine
@@ -40,7 +42,8 @@ def piper(
     """Serve Piper voices: POST /tts, GET /voices, GET /health."""
     settings = read_settings()
     files = _chosen(settings, voice or [], ("piper",))
-    _serve(settings, files, Options("piper", host, port, device or settings.device, queue, timeout))
+    options = Options("piper", host, port, device or settings.device, queue, timeout)
+    _serve(settings, files, options)
 
 
 @app.command()
@@ -80,6 +83,8 @@ def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) ->
 def _serve(settings: Settings, files: Sequence[VoiceFile], options: Options) -> None:
     end_well()
     names = ", ".join(file.id for file in files)
+    if settings.calibrates(options.device):
+        options = replace(options, budgets=partial(_budgets, settings, options.device))
     loaders = [partial(_load, file, settings, options.device) for file in files]
     serving.serve(options, loaders, lambda url: typer.echo(f"serving {names} at {url}"))
 
@@ -88,3 +93,7 @@ def _load(file: VoiceFile, settings: Settings, device: str) -> tuple[Voice, Engi
     """Load a voice from this host's cache: what its engine keeps there is there at each start."""
     voice = voices.pin(file)
     return voice, engines.load(voice, voices.keep(file, voice, settings.cache / "voices"), device)
+
+
+def _budgets(settings: Settings, device: str) -> Budgets:
+    return Budgets(settings.cache / "budgets", slots.card(device))

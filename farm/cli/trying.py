@@ -18,25 +18,8 @@ from farm.cli.printing import Finding
 from farm.engines import Engine
 from farm.errors import EngineError
 from farm.jobs import Prosody, Segment, Voice
-from farm.text import sentences
+from farm.text import examples, sentences
 from farm.voices import VoiceFile
-
-#: What voices say to be tried, by language; of other languages they say the English.
-SENTENCES = {
-    "en": "The quick brown fox jumps over the lazy dog. How are you today? "
-    "She had your dark suit in greasy wash water all year, and nobody asked why.",
-    "de": "Der schnelle braune Fuchs springt über den faulen Hund. Wie geht es dir heute? "
-    "Zwölf Boxkämpfer jagen Viktor quer über den großen Deich.",
-    "es": "El veloz murciélago comía feliz cardillo y kiwi. ¿Cómo estás hoy? "
-    "La cigüeña tocaba el saxofón detrás del palenque de paja.",
-    "fr": "Portez ce vieux vin au juge blond qui fume. Comment allez-vous ? "
-    "Dès Noël, un zéphyr haï me vêt de glaçons.",
-    "it": "Ma la volpe, col suo balzo, ha raggiunto il quieto cane. Come stai oggi? "
-    "Quel vago gozzo che mi chiede la pizza è già partito.",
-    "pt": "À noite, vovô vê o ímã cair no pé do pinguim. Como você está hoje? "
-    "A rápida raposa marrom pula sobre o cão preguiçoso.",
-    "zh": "天气很好，我们去公园散步吧。你今天好吗？他说明天早上会下雨。",
-}
 
 #: Share of samples at full scale above which a signal counts as clipped.
 CLIPPED_SHARE = 1e-3
@@ -85,10 +68,8 @@ def loaded(file: VoiceFile, device: str) -> Iterator[tuple[Voice, Engine]]:
 
 def segments(voice: Voice) -> list[Segment]:
     """Return the sentences that a voice is tried with, as a plan would have them."""
-    language = voice.language.lower().replace("_", "-").split("-")[0]
-    text = SENTENCES.get(language, SENTENCES["en"])
     phonemiser = engines.phonemiser(voice.engine)
-    spoken = [each.spoken for each in sentences(text, voice.language)]
+    spoken = [each.spoken for each in sentences(examples.text(voice.language), voice.language)]
     name = [planning.digest(s, voice, Prosody(), voice.language, phonemiser) for s in spoken]
     return [Segment(digest, s, voice.id) for digest, s in zip(name, spoken, strict=True)]
 

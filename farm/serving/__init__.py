@@ -2,6 +2,7 @@
 
     desk.py      the queue that requests wait in, and the thread that speaks them in batches
     speech.py    a text to segments, and their signals to one
+    measuring.py how many segments a call of the engine gets, and how it decodes them
     service.py   a service: its voices, whether they are loaded, how it ends
     speakers.py  registered speakers, each with its d-vector, in files
     web.py       what both services share of HTTP: limits, problem documents, waiting
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from farm.calibration import Budgets
 from farm.engines import Engine
 from farm.errors import Unavailable
 from farm.jobs import Voice
@@ -44,6 +46,8 @@ class Options:
     """Seconds that a request may take, the waiting included."""
     speakers: Path = Path("speakers")
     """Folder of the registered speakers: `yourtts` only."""
+    budgets: Callable[[], Budgets] | None = None
+    """What is measured on this kind of device, asked when the voices are loaded; None: nothing."""
 
 
 def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], None]) -> None:

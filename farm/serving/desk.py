@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from farm import batching
 from farm.audio import Audio
+from farm.calibration import LARGEST
 from farm.engines import Engine
 from farm.errors import DeviceLost, EngineError, EngineFailed, Unavailable
 from farm.jobs import Segment
@@ -24,7 +26,7 @@ T = TypeVar("T")
 
 #: Requests that wait or are spoken at a time; more are told to come back.
 QUEUE = 32
-#: Segments that one call of the engine gets at most.
+#: Segments that one call of the engine gets at most, where it was not measured.
 BATCH = 8
 #: Seconds after which a call of the engine counts as stuck.
 STUCK_S = 300.0
@@ -49,6 +51,7 @@ class _Order:
 
     engine: Engine | None = None
     segments: Sequence[Segment] = ()
+    budget: int = 0
     act: Callable[[], Any] | None = None
     pieces: Iterable[Any] = ()
     tell: Callable[[Any], object] | None = None
@@ -59,6 +62,9 @@ class _Order:
     @property
     def left(self) -> int:
         return len(self.segments) - len(self.spoken)
+
+    def next(self, count: int) -> Sequence[Segment]:
+        return self.segments[len(self.spoken) : len(self.spoken) + count]
 
 
 def deal(waiting: Sequence[int], share: int, most: int = BATCH) -> list[int]:
@@ -72,6 +78,13 @@ def deal(waiting: Sequence[int], share: int, most: int = BATCH) -> list[int]:
             if given[index] < count and sum(given) < most:
                 given[index] += 1
     return given
+
+
+def fitting(orders: Sequence[_Order], budget: int) -> int:
+    """Return how many segments, dealt one each in turn, stay within a budget; 1 at least."""
+    rounds = zip_longest(*(order.next(LARGEST) for order in orders))
+    dealt = [segment for each in rounds for segment in each if segment is not None]
+    return len(next(batching.cut(dealt[:LARGEST], budget)))
 
 
 class Desk:
@@ -120,16 +133,19 @@ class Desk:
             low, high = RETRY_AFTER_S
             return min(high, max(low, math.ceil(segments * self._pace_s)))
 
-    def speak(self, engine: Engine, segments: Sequence[Segment]) -> Future[list[Audio]]:
+    def speak(
+        self, engine: Engine, segments: Sequence[Segment], budget: int = 0
+    ) -> Future[list[Audio]]:
         """Queue segments; the future holds a signal for each, or the error of the first that fails.
 
-        Cancelling the future takes the order out of the queue.
+        `budget` is how many padded characters a call of this engine holds (`batching.cut`); 0: it
+        gets `BATCH` segments. Cancelling the future takes the order out of the queue.
 
         Raises:
             Busy: the queue is full.
             Unavailable: the desk is closed.
         """
-        return self._queue(_Order(engine, segments))
+        return self._queue(_Order(engine, segments, budget))
 
     def ask(self, act: Callable[[], T]) -> Future[T]:
         """Queue something else that needs the model. Raises as `speak` does."""
@@ -204,7 +220,10 @@ class Desk:
         if first.engine is None:
             return [(first, 1)]
         same = [order for order in self._orders if order.engine is first.engine]
-        given = deal([order.left for order in same], self._share)
+        share, most = self._share, BATCH
+        if first.budget:
+            share = most = fitting(same, first.budget)
+        given = deal([order.left for order in same], share, most)
         return [(order, count) for order, count in zip(same, given, strict=True) if count]
 
     def _put_back(self, turn: Sequence[tuple[_Order, int]]) -> None:
@@ -248,11 +267,7 @@ def _speak(turn: Sequence[tuple[_Order, int]]) -> None:
     engine = turn[0][0].engine
     assert engine is not None
     owners = [order for order, count in turn for _ in range(count)]
-    batch = [
-        segment
-        for order, count in turn
-        for segment in order.segments[len(order.spoken) : len(order.spoken) + count]
-    ]
+    batch = [segment for order, count in turn for segment in order.next(count)]
     for order, outcome in zip(owners, batching.run(engine.speak, batch), strict=True):
         if isinstance(outcome, EngineFailed) and isinstance(outcome.__cause__, Exception):
             _LOGGER.error("a request failed", exc_info=outcome.__cause__)

@@ -60,7 +60,7 @@ def create_app(service: Service) -> FastAPI:
         wanted = await run_in_threadpool(_segments, body, loaded.voice)
         if body.stream:
             return await _streamed(service, request, loaded.engine, wanted)
-        future = service.desk.speak(loaded.engine, wanted)
+        future = service.desk.speak(loaded.engine, wanted, loaded.budget)
         spoken = await web.answered(request, future, service.timeout_s)
         audio = await run_in_threadpool(speech.joined, spoken, wanted)
         content = await run_in_threadpool(speech.wav, audio)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from farm.calibration import Budgets
 from farm.engines import Engine
 from farm.errors import InvalidInput, Unavailable, UnknownVoice
 from farm.jobs import Voice
-from farm.serving import Loader
+from farm.serving import Loader, measuring
 from farm.serving.desk import Desk
 
 #: Seconds that a request may take, the waiting included.
@@ -23,6 +25,8 @@ class Loaded:
 
     voice: Voice
     engine: Engine
+    budget: int = 0
+    """Padded characters that a call of the engine holds; 0: that was not measured."""
 
 
 @dataclass
@@ -37,6 +41,10 @@ class Service:
     """Ends the server."""
     accept: Callable[[Loaded], object] = lambda _: None
     """Raises for a voice that the service has no use for."""
+    budgets: Callable[[], Budgets] | None = None
+    """See `Options.budgets`."""
+    somebody: Callable[[Loaded], AbstractContextManager[str]] = lambda _: nullcontext("")
+    """Names who speaks while a voice is measured."""
     voices: Mapping[str, Loaded] = field(default_factory=dict)
     """By id; empty until all are loaded."""
     error: Exception | None = None
@@ -55,10 +63,22 @@ class Service:
             loaded = [Loaded(*load()) for load in self.loaders]
             for each in loaded:
                 self.accept(each)
+            if self.budgets is not None:
+                budgets = self.budgets()
+                loaded = [self._settled(each, budgets) for each in loaded]
         except Exception as error:  # kept: whoever started the server gets to see it
             self._fail(error)
             return
         self.voices = {each.voice.id: each for each in loaded}
+
+    def _settled(self, loaded: Loaded, budgets: Budgets) -> Loaded:
+        """Have a voice speak as was measured on this kind of device."""
+        with self.somebody(loaded) as speaker:
+            found = measuring.setting(budgets, loaded.voice, loaded.engine, speaker)
+        if found is None:
+            return loaded
+        found.apply(loaded.engine)
+        return replace(loaded, budget=found.budget)
 
     def _fail(self, error: Exception) -> None:
         self.error = error

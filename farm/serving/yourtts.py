@@ -52,6 +52,10 @@ class Names(Protocol):
     """Who an engine can be: see `farm.engines.cloning.speakers`."""
 
     @property
+    def size(self) -> int:
+        """Numbers in a d-vector."""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Everybody with a name."""
 
@@ -139,7 +143,7 @@ class Cloning:
 def create_app(service: Service, registered: Speakers) -> FastAPI:
     """Return the application of a service's one voice, whose engine is a `Cloner`."""
     app = web.create("YourTTS", service, BODY_BYTES)
-    service.accept = _cloner
+    service.accept, service.somebody = _cloner, _somebody
     cloning = Cloning(service, registered)
 
     @app.post("/register_speaker")
@@ -163,8 +167,9 @@ def create_app(service: Service, registered: Speakers) -> FastAPI:
         web.check_text(body.text)
         speaker, used_reference = await _speaker(body, cloning, request)
         with speaker as name:
-            wanted = await run_in_threadpool(_segments, body, cloning.loaded, name)
-            future = service.desk.speak(cloning.loaded.engine, wanted)
+            loaded = cloning.loaded
+            wanted = await run_in_threadpool(_segments, body, loaded, name)
+            future = service.desk.speak(loaded.engine, wanted, loaded.budget)
             spoken = await web.answered(request, future, service.timeout_s)
         audio = await run_in_threadpool(speech.joined, spoken, wanted)
         parts = _json(audio, {"text": body.text, "used_reference": used_reference})
@@ -258,6 +263,14 @@ def _cloner(loaded: Loaded) -> Cloner:
     if not isinstance(loaded.engine, Cloner):
         raise InvalidInput(f"voice {loaded.voice.id!r} cannot speak with the voice of a reference")
     return loaded.engine
+
+
+def _somebody(loaded: Loaded) -> AbstractContextManager[str]:
+    """Name a speaker of the model, or lend it a d-vector: the voice itself may be nobody."""
+    speakers = _cloner(loaded).speakers
+    if speakers.names:
+        return nullcontext(speakers.names[0])
+    return speakers.lent(np.full(speakers.size, speakers.size**-0.5))
 
 
 def _json(audio: Audio, fields: dict[str, Any]) -> Iterator[str]:

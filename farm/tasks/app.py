@@ -87,8 +87,7 @@ def create_farm(settings: Settings, app: Celery, slot: Slot = CPU) -> Farm:
         public_url=settings.s3_public_url,
     )
     ledger = Ledger(settings.broker_url.get_secret_value())
-    on_gpu = slot.device != "cpu"
-    calibrated = on_gpu if settings.calibrate is None else settings.calibrate
+    calibrated = settings.calibrates(slot.device)
     return Farm(
         store,
         ledger,

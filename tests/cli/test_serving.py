@@ -22,7 +22,8 @@ from typer.testing import Result
 
 pytest.importorskip("fastapi", reason="the extra 'api' is not installed")
 
-from farm import serving
+from farm import serving, slots
+from farm.calibration import Budgets
 from farm.engines import Engine
 from farm.engines.yourtts_onnx import YourTtsOnnx
 from farm.errors import UnknownVoice
@@ -206,3 +207,28 @@ def test_a_service_embeds_a_voices_reference_at_its_first_start_only(
     config.write_text(config.read_text() + " ")  # another model
     starts()
     assert embedded == [0.1, 0.3, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("device", "calibrate", "measured"),
+    [("cpu", "", False), ("cpu", "true", True), ("cuda:0", "", True), ("cuda:0", "false", False)],
+)
+def test_a_service_measures_where_a_worker_would(
+    device: str,
+    calibrate: str,
+    measured: bool,
+    command: Command,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[serving.Options] = []
+    monkeypatch.setattr(serving, "serve", lambda options, *_: given.append(options))
+    if calibrate:
+        monkeypatch.setenv("FARM_CALIBRATE", calibrate)
+    for kind in ("piper", "yourtts"):
+        assert command("serve", kind, "--device", device).exit_code == 0
+    assert [options.budgets is not None for options in given] == [measured, measured]
+    if device == "cpu" and measured:
+        for options in given:
+            assert options.budgets is not None
+            assert options.budgets() == Budgets(home / "cache" / "budgets", slots.card("cpu"))

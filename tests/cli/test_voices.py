@@ -21,6 +21,7 @@ from farm.cli import adding, installing, trying
 from farm.config import read_settings
 from farm.errors import Conflict, EngineError, InvalidInput, NotFound, UnknownVoice
 from farm.jobs import Voice
+from farm.text import examples
 from tests.cli.conftest import Command
 from tests.engines.tiny_piper import SAMPLE_RATE, make_voice
 
@@ -407,7 +408,7 @@ def test_the_speed_is_compute_per_audio_of_both_readings() -> None:
     assert trying.Trial(VOICE, (signal(),), (signal(),), 0.2).rtf == 0
 
 
-@pytest.mark.parametrize("language", sorted(trying.SENTENCES))
+@pytest.mark.parametrize("language", sorted(examples.SENTENCES))
 def test_every_language_has_three_sentences(language: str) -> None:
     said = trying.segments(replace(VOICE, language=language))
     assert len(said) == 3

@@ -100,6 +100,27 @@ def test_a_short_request_does_not_wait_for_all_of_a_long_one(desk: Desk, held: H
     assert "short" in [segment.text for segment in held.batches[1]]
 
 
+def test_a_call_gets_what_was_measured_dealt_one_each_in_turn(desk: Desk, held: Held) -> None:
+    texts = [f"{n}" * 10 for n in range(9)]
+    futures = [desk.speak(held, segments(*texts), 65) for _ in range(2)]
+    futures.append(desk.speak(held, segments("x" * 20), 65))
+    held.go.set()
+    for future in futures:
+        future.result(20)
+    sizes = [[len(s.text) for s in batch] for batch in held.batches[1:]]
+    assert sizes[0] == [10, 10, 20], "three of 20, for a batch is as wide as its longest"
+    assert sizes[1:] == [[10] * 6, [10] * 6, [10] * 4]
+    second = [s.text for s in held.batches[2]]
+    assert sorted(second) == [texts[n] for n in (1, 1, 2, 2, 3, 3)], "three of each"
+
+
+def test_a_segment_that_is_larger_than_the_budget_is_spoken_alone(desk: Desk, held: Held) -> None:
+    future = desk.speak(held, segments("x" * 100, "y" * 100), 65)
+    held.go.set()
+    assert len(future.result(20)) == 2
+    assert [len(batch) for batch in held.batches[1:]] == [1, 1]
+
+
 def test_a_full_queue_says_when_to_come_back(desk: Desk, held: Held) -> None:
     for _ in range(desk.limit - 1):
         desk.speak(held, segments("x"))

@@ -14,7 +14,7 @@ import pytest
 
 from farm import cuda
 from farm.errors import InvalidInput, Unavailable
-from farm.slots import PER_GPU, Slot, Table, slots
+from farm.slots import PER_GPU, Slot, Table, card, slots
 
 
 def two() -> list[str]:
@@ -37,6 +37,13 @@ def places(
 ) -> list[Slot]:
     wanted = {"devices": "cuda:0,cuda:1", "per_device": 2, "cores": 8, "environment": {}}
     return slots(family, present=present, **{**wanted, **changes})  # type: ignore[arg-type]
+
+
+def test_a_device_is_known_by_its_model() -> None:
+    assert [card(f"cuda:{number}", two) for number in range(2)] == two()
+    assert card("cpu", never) == places("onnx", never, devices="cpu")[0].card
+    with pytest.raises(Unavailable, match="cuda:2 is not there"):
+        card("cuda:2", two)
 
 
 def test_the_slots_of_two_devices_take_turns() -> None:

@@ -35,7 +35,7 @@ class Speakers:
             EngineError: a d-vector is not valid, or `default` is nobody.
         """
         self._voice = voice
-        self._size = size
+        self.size = size
         self._named = {name: self.checked(each, name) for name, each in named.items()}
         self._own: DVector | None = None
         self._lent: dict[str, DVector] = {}
@@ -96,10 +96,10 @@ class Speakers:
     def checked(self, d_vector: ArrayLike, name: str) -> DVector:
         """Return a d-vector as float32 of shape (size,), or raise `EngineError`."""
         vector = np.asarray(d_vector, np.float32).reshape(-1)
-        if len(vector) != self._size:
+        if len(vector) != self.size:
             raise EngineError(
                 f"d-vector of {name!r} has {len(vector)} numbers, voice {self._voice!r} takes "
-                f"{self._size}: it was made by another speaker encoder"
+                f"{self.size}: it was made by another speaker encoder"
             )
         if not np.isfinite(vector).all() or not vector.any():
             raise EngineError(f"d-vector of {name!r} is zero or not finite: embed it again")
