@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from farm import cuda
 from farm.errors import InvalidInput, Unavailable
@@ -36,6 +36,8 @@ class Slot:
     """CUDA_VISIBLE_DEVICES of the child; empty: no GPU."""
     card: str = "cpu"
     """The model of the device: what is measured on one holds for all of them."""
+    place: int = 0
+    """Which of its worker's slots it is: names are not unique on a CPU."""
 
     def enter(self) -> None:
         """Bind this process to the slot; to be called before any framework is loaded."""
@@ -130,7 +132,7 @@ class Table:
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         """Lay out the slots, all free."""
-        self.slots = list(slots)
+        self.slots = [replace(slot, place=place) for place, slot in enumerate(slots)]
         with tempfile.TemporaryFile() as file:
             self._descriptor = os.dup(file.fileno())  # open as long as the worker is
 

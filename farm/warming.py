@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from farm.errors import InvalidInput
 from farm.farm import Farm
 from farm.jobs import Segment, Voice
 from farm.schema import from_json, to_json
+from farm.slots import Slot
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +49,35 @@ def warm(farm: Farm, family: str, count: int) -> int:
 
     Nothing is done where the slot's last process died of it.
     """
-    trace = _path(farm, family).with_suffix(f".{farm.slot.name}.warming")
+    trace = _trace(farm.cache.parent, family, farm.slot)
     voices = recent(farm, family)[:count]
     if not voices:
         return 0
     if trace.exists():
-        log.warning("%s: the last process died while it warmed up; this one does not", farm.slot)
+        log.warning(
+            "%s: the last process died while it warmed up; this one does not", farm.slot.name
+        )
         trace.unlink(missing_ok=True)
         return 0
     trace.touch()
     done = sum(_greets(farm, voice) for voice in reversed(voices))
     trace.unlink(missing_ok=True)
     return done
+
+
+def acquit(cache: Path, family: str, slots: Sequence[Slot]) -> None:
+    """Forget that processes of these slots died while they warmed up: somebody ended them.
+
+    `cache` is the host's, not that of its voices.
+    """
+    for slot in slots:
+        with suppress(OSError):
+            _trace(cache, family, slot).unlink(missing_ok=True)
+
+
+def _trace(cache: Path, family: str, slot: Slot) -> Path:
+    """Where it is noted that a slot's process warms up."""
+    return cache / "recent" / f"{family}.{slot.name}.{slot.place}.warming"
 
 
 def _greets(farm: Farm, voice: Voice) -> bool:

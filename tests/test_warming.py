@@ -14,6 +14,7 @@ from farm.engines import Engine
 from farm.jobs import Voice
 from farm.models import Models
 from farm.schema import to_json
+from farm.slots import Slot, Table
 from tests.running import LOW, Running, running, tone
 
 
@@ -125,3 +126,26 @@ def test_a_damaged_memory_is_forgotten(farm: Running) -> None:
     assert digests(farm) == []
     warming.note(farm.farm, LOW)
     assert digests(farm) == [LOW.digest]
+
+
+def test_a_death_holds_back_its_own_slot_only_and_none_that_was_acquitted(farm: Running) -> None:
+    class Deadly(Mute):
+        def speak(self, _: Any) -> Any:
+            raise SystemExit(1)
+
+    warming.note(farm.farm, tone())
+    sound = farm.farm.engines[tone().digest]
+    slots = Table([Slot(), Slot()]).slots
+    farm.farm.engines[tone().digest] = Deadly()
+    for farm.farm.slot in slots:
+        with pytest.raises(SystemExit):
+            warming.warm(farm.farm, "tone", 1)
+    farm.farm.engines[tone().digest] = sound
+    warming.acquit(farm.farm.cache.parent, "tone", slots[1:])
+    assert [_warmed(farm, slot) for slot in slots] == [0, 1]
+    assert [_warmed(farm, slot) for slot in slots] == [1, 1]
+
+
+def _warmed(farm: Running, slot: Slot) -> int:
+    farm.farm.slot = slot
+    return warming.warm(farm.farm, "tone", 1)

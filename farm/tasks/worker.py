@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from billiard import active_children
 from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from celery.worker import state
@@ -28,7 +29,7 @@ from farm.tasks.app import TASK_NAMES, create_celery, create_farm
 from farm.tasks.overlap import Hands
 from farm.tasks.strict import read_strictly, strict
 from farm.tasks.watch import watching
-from farm.warming import warm
+from farm.warming import acquit, warm
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ WARM_UP_S = 600.0
 #: schema. The unit is sent again before that, to a newer worker: a child that did not rest took the
 #: same unit again and again.
 REST_S = 5.0
+#: Ends a child that warms up, whatever it is in the midst of; one that takes work ignores it.
+_NOT_NEEDED = signal.SIGUSR2
 #: Voices that a child on a GPU loads before it takes work.
 WARM_ON_GPU = 1
 
@@ -50,7 +53,7 @@ def run_worker(settings: Settings, family: str, slots: Sequence[Slot]) -> int:
     # Not by way of Celery's own command line, whose import takes half as long as the whole start.
     app.Worker(**worker_options(family, slots)).start()
     # Celery counts Ctrl-C as a failure; here only an end that nobody asked for is one.
-    return int(state.should_stop is None and state.should_terminate is None)
+    return int(not _stopping())
 
 
 def worker_options(family: str, slots: Sequence[Slot]) -> dict[str, Any]:
@@ -84,9 +87,14 @@ def create_worker(settings: Settings, family: str, slots: Sequence[Slot]) -> Cel
         worker_consumer=strict(refuse),
     )
     app.amqp.queues.select(queues(family))
-    child = Child(settings, app, family, Table(slots), refuse)
+    table = Table(slots)
+    child = Child(settings, app, family, table, refuse)
     signals.worker_process_init.connect(child.begin, weak=False)
     signals.worker_process_shutdown.connect(child.end, weak=False)
+    signals.worker_shutting_down.connect(_end_warming, weak=False)
+    signals.worker_shutdown.connect(
+        lambda **_: acquit(settings.cache, family, table.slots), weak=False
+    )
     _refuse_more_than(len(slots))
     signs.keep_alive(settings, family, slots)
     signals.worker_ready.connect(lambda **_: begin_sweep(create_farm(settings, app)), weak=False)
@@ -130,6 +138,7 @@ class Child:
         """Take a slot, tie this process to its parent, and load what was used last."""
         # Whatever it does, it ends when its parent ends in any way.
         die_with_parent(signal.SIGKILL)
+        signal.signal(_NOT_NEEDED, signal.SIG_DFL)
         keep_freed_memory()
         compute_in_long_slices()
         try:
@@ -141,10 +150,11 @@ class Child:
         self._signs.begin(self._slot)
         on_gpu = WARM_ON_GPU if self._slot.visible else 0
         count = on_gpu if self._settings.warm is None else self._settings.warm
-        if count:
+        if count and not _stopping():
             farm = self._create_farm()
             warm(farm, self._family, count)
             self._hands = Hands(farm)
+        signal.signal(_NOT_NEEDED, signal.SIG_IGN)
 
     def end(self, **_: Any) -> None:
         """Finish what is in hand, before this process ends in good order."""
@@ -176,6 +186,17 @@ class Child:
         if "too_new" in done:
             time.sleep(REST_S)
         return done
+
+
+def _stopping() -> bool:
+    """Whether the worker was told to stop before this child of it began."""
+    return state.should_stop is not None or state.should_terminate is not None
+
+
+def _end_warming(**_: Any) -> None:
+    """End the children that warm up: nobody need wait for a voice that will not speak."""
+    for child in active_children():
+        os.kill(child.pid, _NOT_NEEDED)
 
 
 def legible(numbers: Mapping[str, Any]) -> dict[str, Any]:

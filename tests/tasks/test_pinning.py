@@ -18,8 +18,11 @@ from farm.audio import flac
 from farm.cli.jobs import facts
 from farm.contents import details
 from farm.ledger import Ledger
+from farm.schema import to_json
 from farm.storage.local import LocalStore
 from farm.voices import revocation
+from farm.voices.pinning import content_digest
+from tests.running import tone
 from tests.tasks.real_worker import ROOT, Worker, until, worker
 
 LINES = "".join(
@@ -48,6 +51,48 @@ def test_each_child_sees_one_device_and_a_killed_childs_replacement_takes_the_fr
         made.record(lambda record: len(record["devices"]) == 2)
         assert_the_slots_are_told(made)
         assert made.end() == 0
+
+
+def use(folder: Path, seconds: float) -> None:
+    """Have a host remember a voice that takes so long for what warms it up."""
+    parameters = {"seconds_per_pass": seconds}
+    digest = content_digest("tone", parameters, {})
+    recent = folder / "cache" / "recent" / "tone.jsonl"
+    recent.parent.mkdir(parents=True)
+    recent.write_bytes(to_json(tone(digest=digest, parameters=parameters)))
+
+
+def greeted(made: Worker) -> list[int]:
+    """Wait until two children have begun to greet; they."""
+
+    def found() -> list[int]:
+        return [pid for pid, note in made.spoken_by(2).items() if note["said"]]
+
+    until(lambda: len(found()) == 2)
+    return found()
+
+
+def test_a_worker_that_is_told_to_stop_waits_for_no_voice_that_loads(
+    redis_url: str, tmp_path: Path
+) -> None:
+    use(tmp_path, 120)
+    with worker(redis_url, tmp_path) as made:
+        children = greeted(made)
+        assert made.end() == 0
+        assert not any(map(psutil.pid_exists, children))
+        said = made.log.read_text()
+        assert "Traceback" not in said
+        assert "died while it warmed up" not in said
+    assert [*(tmp_path / "cache" / "recent").glob("*.warming")] == [], "nobody died of it"
+
+
+def test_all_children_of_one_device_warm_up_each_for_itself(redis_url: str, tmp_path: Path) -> None:
+    use(tmp_path, 1)
+    options = {"FARM_DEVICES": "cpu", "FARM_PER_DEVICE": "2", "FARM_WARM": "1"}
+    with worker(redis_url, tmp_path, **options) as made:
+        assert len(greeted(made)) == 2
+        assert made.end() == 0
+        assert "died while it warmed up" not in made.log.read_text()
 
 
 def test_a_host_loses_a_revoked_voice_when_a_worker_starts(redis_url: str, tmp_path: Path) -> None:
