@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -331,6 +333,21 @@ def test_a_voice_of_this_host_is_kept_in_the_cache_without_a_store(
     (where / "tiny.onnx").write_bytes(b"spoiled")
     voices.keep(file, voice, cache)
     assert (where / "tiny.onnx").read_bytes() == (folder / "tiny" / "tiny.onnx").read_bytes()
+
+
+def test_what_a_killed_process_left_in_the_cache_is_removed_by_another(
+    folder: Path, cache: Path
+) -> None:
+    file = tiny(folder)
+    voice = voices.pin(file)
+    left, filling = (cache / "tiny" / f".fetch-{name}" for name in ("left", "filling"))
+    for each in (left, filling):
+        each.mkdir(parents=True)
+        (each / "tiny.onnx").write_bytes(b"half")
+    old = time.time() - 2 * 86_400
+    os.utime(left, (old, old))
+    where = voices.keep(file, voice, cache)
+    assert sorted((cache / "tiny").iterdir()) == sorted([filling, where])
 
 
 def test_files_that_change_while_they_are_kept_are_noticed(folder: Path, cache: Path) -> None:

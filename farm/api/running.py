@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
-import uvicorn
 from fastapi import FastAPI
 
 from farm.api.create import create_app
@@ -13,7 +12,7 @@ from farm.api.nearby import Nearby
 from farm.config import Settings
 from farm.errors import InvalidInput
 from farm.serving import ports
-from farm.serving.connections import Connection
+from farm.serving.server import Server
 
 #: Seconds that requests may go on after the server was told to stop: fewer than whoever stops it
 #: waits before he kills it (`farm up` 8 s, container runtimes 10 s).
@@ -34,25 +33,15 @@ def serve(settings: Settings, host: str, port: int, fd: int, ready: Callable[[st
         if keys.empty:
             app.add_middleware(Nearby, open=lambda: keys.empty)
         ready(ports.url(taken))
-        Server(app).run(sockets=[taken])
+        Streaming(app).run(sockets=[taken])
 
 
-class Server(uvicorn.Server):
+class Streaming(Server):
     """A server that first ends the streams that would otherwise never end."""
 
     def __init__(self, app: FastAPI) -> None:
-        """Serve an application; nothing is logged of requests, for they may hold secrets."""
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=Connection,
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-        )
+        """Serve an application that has a watch."""
+        super().__init__(app, GRACE_S)
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

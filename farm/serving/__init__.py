@@ -9,7 +9,8 @@
     piper.py     `POST /tts`, `GET /voices`, `GET /health`
     yourtts.py   `POST /register_speaker`, `POST /synthesize`, `GET /health`
     ports.py     ports that servers listen at
-    running.py   a server process: its socket, its end
+    server.py    a web server: what it logs, how it ends
+    running.py   a service's process: its socket, its end
 
 Importing this package imports no web framework: that is the extra `api`.
 """

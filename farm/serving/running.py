@@ -6,12 +6,11 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 
-import uvicorn
 from fastapi import FastAPI
 
 from farm.serving import Loader, Options, piper, ports, yourtts
-from farm.serving.connections import Connection
 from farm.serving.desk import BATCH, Desk
+from farm.serving.server import Server
 from farm.serving.service import Service
 from farm.serving.speakers import Speakers
 
@@ -52,17 +51,7 @@ def run(app: FastAPI, service: Service, taken: socket.socket) -> None:
 
     Raises whatever kept the voices from being loaded, and that their device is lost.
     """
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=service.desk.limit + SPARE_CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    server = uvicorn.Server(config)
+    server = Server(app, GRACE_S, service.desk.limit + SPARE_CONNECTIONS)
 
     def stop() -> None:
         server.should_exit = True

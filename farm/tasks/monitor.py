@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -72,6 +73,10 @@ def run_flower(settings: Settings, host: str, port: int, ready: Callable[[int], 
     # Flower's own tells anybody the names of workers and tasks.
     own = type("Own", (Metrics,), {"get": authenticated(Metrics.get)})
     flower.add_handlers(".*", [("/metrics", own)])
+    for number in (signal.SIGTERM, signal.SIGINT):  # what it knows is stored when it stops
+        signal.signal(
+            number, lambda *_: flower.io_loop.add_callback_from_signal(flower.io_loop.stop)
+        )
     try:
         ready(flower.start_http_server())
         flower.start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,11 @@ from farm.storage import Store, check_key
 from farm.storage.atomic import mapped
 from farm.voices.files import VoiceFile
 from farm.voices.pinning import check, content_digest, named
+
+#: How the names begin of folders that are being filled.
+_FRESH = ".fetch-"
+#: Seconds after which a folder that is still being filled is nobody's: a file of it takes less.
+_LEFT_S = 86_400.0
 
 
 def publish(file: VoiceFile, store: Store) -> Voice:
@@ -131,7 +137,8 @@ def _cached(voice: Voice, cache: Path, fill: Callable[[Path], object]) -> Path:
         return folder
     with mapped("write", folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.parent))
+        _clear(folder.parent)
+        fresh = Path(tempfile.mkdtemp(prefix=_FRESH, dir=folder.parent))
     try:
         fill(fresh)
         with mapped("write", folder):
@@ -139,6 +146,14 @@ def _cached(voice: Voice, cache: Path, fill: Callable[[Path], object]) -> Path:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return folder
+
+
+def _clear(folder: Path) -> None:
+    """Remove what processes left that were killed while they filled a folder."""
+    for left in folder.glob(f"{_FRESH}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _download(voice: Voice, store: Store, folder: Path) -> None:

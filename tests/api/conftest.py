@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from farm import dispatch
 from farm.access import Key, KeyFile, Scope
 from farm.api.create import create_app
-from farm.api.running import Server
+from farm.api.running import Streaming
 from farm.api.service import Service
 from farm.config import Settings
 from farm.control import Control
@@ -134,7 +134,7 @@ def serving(redis_url: str, folder: Path, **settings: Any) -> Iterator[Api]:
     farm = Farm(LocalStore(home / "store"), Ledger(redis_url), home / "cache", lambda *_: None)
     workers = Workers(farm)
     app = create_app(Settings(**given), farm)
-    server, taken = Server(app), ports.listen(ports.LOOPBACK, 0)
+    server, taken = Streaming(app), ports.listen(ports.LOOPBACK, 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     workers.start()
     thread.start()

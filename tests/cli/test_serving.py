@@ -92,6 +92,25 @@ def test_a_service_that_still_loads_can_be_stopped_too(shared: Path) -> None:
         assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_code_that_is_interrupted_makes_an_error_of_an_end_that_was_asked_for(
+    number: signal.Signals,
+) -> None:
+    """As pydantic does of whatever is raised while a model is built."""
+    code = f"""
+import os, time
+from farm.cli.ending import end_well
+end_well()
+try:
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(20)
+except BaseException as error:
+    raise RuntimeError("a schema is wrong") from error
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_a_port_that_is_taken_is_said_in_one_line(shared: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
