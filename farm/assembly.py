@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -32,6 +33,8 @@ HEAD_MS = {"book": 500, "batch": 0, "speech": 0}
 TAIL_MS = {"book": 1000, "batch": 0, "speech": 0}
 #: Milliseconds of silence that an item without words is where a package holds every item.
 WORDLESS_MS = 100
+#: Bytes of a title in a file's name: file systems take 255 with number, suffix and all.
+NAME_BYTES = 200
 #: Files made but not stored yet: enough for 50 ms a request beside lines of 5 ms.
 UNSTORED = 16
 
@@ -155,8 +158,21 @@ def file_name(item: Item, spec: Spec) -> str:
     """Name an item's files for a person: a line by its id, a chapter by number and title."""
     if spec.kind != "book":
         return item.id
-    title = "".join(c if c.isalnum() or c in " -_'," else " " for c in item.title)
-    return f"{item.index + 1:02d} {' '.join(title.split())}"[:100].strip()
+    return f"{item.index + 1:02d} {readable(item.title)}".strip()
+
+
+def readable(title: str) -> str:
+    """Return a title as a file's name without its suffix; empty where nothing of it can stay.
+
+    Letters with their accents, digits, spaces and `-_',` stay, up to `NAME_BYTES` in UTF-8.
+    """
+    kept = (c if _stays(c) else " " for c in unicodedata.normalize("NFC", title))
+    name = " ".join("".join(kept).split()).encode()[:NAME_BYTES]
+    return name.decode(errors="ignore").strip()
+
+
+def _stays(sign: str) -> bool:
+    return sign.isalnum() or sign in " -_'," or unicodedata.category(sign).startswith("M")
 
 
 def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
@@ -233,7 +249,9 @@ def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, _Made]:
     spec = bench.spec
     target = spec.output.loudness
     gain = 1.0 if target is None else loudness.gain(tape.loudness, target)
-    tags = {**tags_of(spec, bench.about), "title": item.title or item.id}
+    tags = tags_of(spec, bench.about)
+    if item.title or spec.kind != "speech":  # whose only item is called as the job is
+        tags["title"] = item.title or item.id
     if spec.kind == "book":
         tags["track"] = str(item.index + 1)
     made: dict[str, _Made] = {}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -162,6 +163,22 @@ def test_files_say_their_size_digest_and_a_persons_name(desk: Desk) -> None:
     assert file.size == len(desk.made(record, "flac"))
     assert file.name == "04 On Off a b.flac"
     assert file.key == "out/a/items/00003.flac"
+
+
+@pytest.mark.parametrize(
+    ("kind", "title", "expected"),
+    [("speech", "", None), ("speech", "Given", "Given"), ("batch", "", "line")],
+)
+def test_no_file_of_a_speech_is_tagged_with_the_id_of_its_job(
+    kind: Kind, title: str, expected: str | None, desk: Desk
+) -> None:
+    job, source = replace(spec(kind, format="mp3"), title=title), replace(item(*WORDS), title="")
+    pairs = desk.plan(source, job)
+    desk.speak(pairs)
+    bench = replace(desk.bench(job), about=About())
+    made = desk.made(desk.assemble(source, pairs, bench), "mp3")
+    with av.open(io.BytesIO(made)) as container:
+        assert container.metadata.get("title") == expected
 
 
 def test_marks_rise_stay_inside_and_point_at_their_words(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from farm.assembly import File, ItemRecord, read_marks
+from farm.assembly import File, ItemRecord, read_marks, readable
 from farm.audio import files
 from farm.jobs import Mark, Output, Spec
 from farm.plans import About
@@ -95,6 +95,27 @@ def test_files_are_stored_under_the_attempt_with_a_persons_name(shop: Shop) -> N
         data = shop.store.get(file.key)
         assert hashlib.sha256(data).hexdigest() == file.sha256
         assert len(data) == file.size
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("On/Off: «a»  \x00 b", "On Off a b"),
+        ("../../etc/passwd", "etc passwd"),
+        ("Cafe\u0301 noir", "Café noir"),
+        ("हिन्दी में", "हिन्दी में"),
+        ("?!", ""),
+        ("漢" * 100, "漢" * 66),
+        ("a" * 199 + " b", "a" * 199),
+    ],
+)
+def test_a_title_becomes_a_name_that_file_systems_take(title: str, name: str) -> None:
+    assert readable(title) == name
+
+
+def test_a_book_whose_title_is_no_name_for_a_file_is_called_a_book(shop: Shop) -> None:
+    made = shop.press(About("?!")).package(shop.records)
+    assert {file.name for file in made.values()} == {"book.m4b", "book.srt", "book.json"}
 
 
 def test_the_marks_of_the_whole_book_begin_where_their_chapters_do(shop: Shop) -> None:
