@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from farm import builtin, contents, keys, voices
+from farm import builtin, contents, voices
 from farm.cli import checking, watching
 from farm.cli.printing import JsonOption, print_json
 from farm.cli.session import Session, session
@@ -148,18 +148,12 @@ def fetch_book(joined: Session, listed: Record, output: Path) -> list[Record]:
     Raises:
         NotFound: the book was to be one file, and the job made none.
     """
-    rows = list(contents.outputs(listed))
-    package = [row for row in rows if row["item"] is None]
-    if output.suffix in checking.BOOKS:
-        if output.suffix[1:] not in listed["package"]:
-            raise NotFound(f"job {listed['job']} made no {output.suffix[1:]}")
-        return [watching.fetch(joined.farm, row, _beside(output, row["format"])) for row in package]
-    hidden = {"marks"} | ({"m4a"} if {"m4b", "epub"}.intersection(listed["package"]) else set())
-    wanted = package + [r for r in rows if r["item"] is not None and r["format"] not in hidden]
-    joined.farm.store.get_file(
-        keys.manifest(listed["job"], listed["revision"]), output / "manifest.json"
-    )
-    return [watching.fetch(joined.farm, row, output / row["name"]) for row in wanted]
+    if output.suffix not in checking.BOOKS:
+        return watching.fetch_all(joined.farm, listed, output)
+    if output.suffix[1:] not in listed["package"]:
+        raise NotFound(f"job {listed['job']} made no {output.suffix[1:]}")
+    package = [row for row in contents.outputs(listed) if row["item"] is None]
+    return [watching.fetch(joined.farm, row, _beside(output, row["format"])) for row in package]
 
 
 def _beside(output: Path, format_: str) -> Path:

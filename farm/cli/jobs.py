@@ -1,18 +1,20 @@
-"""`farm jobs`: list, show, watch, cancel, retry, rm, pause, resume."""
+"""`farm jobs`: list, show, watch, fetch, cancel, retry, rm, pause, resume."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from farm import contents, lifecycle, revising, standing
-from farm.cli import listing, watching
+from farm.cli import checking, listing, watching
 from farm.cli.printing import JsonOption, out, print_json, print_table
 from farm.cli.session import session
 from farm.contents import Record
+from farm.errors import NotFound
 from farm.farm import Farm
 from farm.jobs import State
 
@@ -72,6 +74,28 @@ def watch(job: JobArgument, json: JsonOption = False) -> None:
     else:
         out.print(f"{name} {found['state']}: {progress(found)}")
     raise typer.Exit(bool(found["failed"]))
+
+
+@app.command()
+def fetch(
+    job: JobArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the files.")],
+    json: JsonOption = False,
+) -> None:
+    """Write the files of an ended job to a folder, as `farm book` does."""
+    checking.check_folder(output)
+    with session() as joined:
+        name = listing.resolve(joined.farm, job)
+        try:
+            listed = contents.manifest(joined.farm, name)
+        except NotFound:
+            state = standing.show(joined.farm, name)["state"]
+            raise NotFound(f"job {name} is {state} and has no files") from None
+        files = watching.fetch_all(joined.farm, listed, output)
+    if json:
+        print_json(files)
+    else:
+        out.print("\n".join(file["path"] for file in files), markup=False)
 
 
 @app.command()

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from farm import standing
+from farm import contents, keys, standing
+from farm.contents import Record
 from farm.engines import FAMILIES
 from farm.errors import JobError, Unavailable
 from farm.farm import Farm
@@ -153,7 +154,20 @@ def _update(
     )
 
 
-def fetch(farm: Farm, file: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def fetch_all(farm: Farm, listed: Record, folder: Path) -> list[Record]:
+    """Write a job's manifest and files into a folder; return the files with their paths.
+
+    Not the marks, nor chapters that are in an M4B or an EPUB anyway.
+    """
+    hidden = {"marks"} | ({"m4a"} if {"m4b", "epub"}.intersection(listed["package"]) else set())
+    rows = contents.outputs(listed)
+    wanted = [row for row in rows if row["item"] is None or row["format"] not in hidden]
+    path = folder / "manifest.json"
+    farm.store.get_file(keys.manifest(listed["job"], listed["revision"]), path)
+    return [fetch(farm, row, folder / row["name"]) for row in wanted]
+
+
+def fetch(farm: Farm, file: Mapping[str, Any], path: Path) -> Record:
     """Write an output of a manifest to a local file; return it with its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     farm.store.get_file(file["key"], path)

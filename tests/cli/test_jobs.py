@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from farm import keys, standing
 from farm.cli import jobs, listing
 from farm.errors import Conflict, InvalidInput, JobError, NotFound
+from farm.jobs import Output
 from tests.cli.conftest import Command
 from tests.running import Running
 
@@ -221,6 +223,41 @@ def test_watching_a_job_that_failed_fails(farm: Running, command: Command) -> No
     farm.finish("job-1")
     with pytest.raises(JobError, match="nothing to speak"):
         command("jobs", "watch", "job-1")
+
+
+def test_fetch_writes_the_files_of_a_job_of_any_kind(
+    farm: Running, command: Command, data: Data, tmp_path: Path
+) -> None:
+    farm.submit(LINES, "lines", "batch")
+    farm.finish("lines")
+    folder = tmp_path / "made" / "lines"
+    said = command("jobs", "fetch", "li", "-o", folder).stdout.splitlines()
+    listed = [
+        each for each in data("jobs", "show", "lines")["outputs"] if each["format"] != "marks"
+    ]
+    assert said == [str(folder / each["name"]) for each in listed]
+    assert [Path(path).stat().st_size for path in said] == [each["size"] for each in listed]
+    assert json.loads((folder / "manifest.json").read_bytes())["job"] == "lines"
+
+
+def test_a_fetched_book_comes_without_the_chapters_that_are_in_it(
+    farm: Running, data: Data, tmp_path: Path
+) -> None:
+    how = Output("m4a", "m4b", subtitles=("srt",))
+    farm.submit("# One\n\nHello.\n", "book", "book", output=how, title="Up / ../ and away")
+    farm.finish("book")
+    (m4b, whole, one) = data("jobs", "fetch", "book", "-o", tmp_path / "book")
+    assert [each["format"] for each in (m4b, whole, one)] == ["m4b", "srt", "srt"]
+    assert Path(m4b["path"]).parent == Path(one["path"]).parent == tmp_path / "book"
+    assert Path(m4b["path"]).read_bytes() == farm.farm.store.get(m4b["key"])
+
+
+def test_a_job_that_has_no_files_yet_is_not_fetched(
+    farm: Running, command: Command, tmp_path: Path
+) -> None:
+    farm.submit("Hello.", "job-1")
+    with pytest.raises(NotFound, match="job job-1 is queued and has no files"):
+        command("jobs", "fetch", "job-1", "-o", tmp_path / "none")
 
 
 def test_a_cancelled_job_does_no_more(farm: Running, command: Command) -> None:
