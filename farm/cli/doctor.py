@@ -38,8 +38,9 @@ from farm.studio import catalogue
 
 #: Free bytes below which a disk fails, and below which it is worth a warning.
 DISK_FULL, DISK_LOW = 200 << 20, 2 << 30
-#: An hour of the farm's segments takes about so many bytes (16-bit mono FLAC at 22 kHz).
-HOUR_BYTES = 90 << 20
+#: Bytes of the store that an hour of a book takes: segments (90 MiB: 16-bit mono FLAC at 22 kHz),
+#: chapters and M4B (30 MiB each).
+HOUR_BYTES = 150 << 20
 
 #: Extra to the module that shows whether it is installed.
 EXTRAS = {
@@ -121,7 +122,7 @@ def disk(settings: Settings) -> Finding:
 
 def disk_finding(free: int, where: str) -> Finding:
     """Judge the free bytes of a folder."""
-    text = f"{free / 2**30:.1f} GiB free in {where}, about {free // HOUR_BYTES:,} hours of speech"
+    text = f"{free / 2**30:.1f} GiB free in {where}, about {free // HOUR_BYTES:,} hours of books"
     if free < DISK_LOW:
         mend = "make room, or set FARM_HOME or FARM_STORE_URL to a larger disk"
         return Finding("failed" if free < DISK_FULL else "warning", text, mend)
