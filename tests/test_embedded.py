@@ -169,7 +169,7 @@ def test_a_command_s_own_farm_has_neither_api_nor_flower(tmp_path: Path) -> None
     with home(tmp_path, cost=0.2) as farm:
         said = farm.start("say", "Good morning to you all.", "-o", "first.wav")
         boss = farm.supervisor()
-        assert connection(farm).keys() == {"broker_url", "store_url", "pid"}
+        assert connection(farm).keys() == {"broker_url", "store_url", "stays", "pid"}
         until(lambda: len(boss.children()) >= 4)
         assert not farm.find("api")
         assert not farm.find("flower")

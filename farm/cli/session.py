@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import typer
+
 from farm import embedded, voices
 from farm.config import Settings, read_settings
 from farm.errors import LedgerUnavailable, UnknownVoice
@@ -75,4 +77,9 @@ def session() -> Iterator[Session]:
     configured = read_settings()
     with embedded.held(configured):
         settings = embedded.connected(configured, 0 if configured.broker_url else embedded.START_S)
-        yield Session(configured, settings, _farm(settings))
+        try:
+            yield Session(configured, settings, _farm(settings))
+        except KeyboardInterrupt:
+            if embedded.stays(configured):
+                typer.echo("farm: the farm goes on; `farm jobs cancel` ends a job", err=True)
+            raise

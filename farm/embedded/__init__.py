@@ -10,8 +10,8 @@ until it is told to stop. One supervisor per home folder, by `supervisor.lock`; 
 joins the running farm through `connection.json`.
 """
 
-from farm.embedded.joining import connected, held
+from farm.embedded.joining import connected, held, stays
 from farm.embedded.server import START_S, redis_executable
 from farm.embedded.supervisor import Supervisor
 
-__all__ = ["START_S", "Supervisor", "connected", "held", "redis_executable"]
+__all__ = ["START_S", "Supervisor", "connected", "held", "redis_executable", "stays"]

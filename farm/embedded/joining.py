@@ -61,6 +61,16 @@ def connected(settings: Settings, wait_s: float = START_S) -> Settings:
     return settings.model_copy(update=update)
 
 
+def stays(settings: Settings) -> bool:
+    """Whether the farm that commands join lives on without them: a configured one, or `farm up`."""
+    if settings.broker_url.get_secret_value():
+        return True
+    try:
+        return bool(json.loads((settings.home / "connection.json").read_text()).get("stays"))
+    except (OSError, ValueError):
+        return False
+
+
 def _await_answer(settings: Settings, wait_s: float) -> None:
     ledger, end = Ledger(settings.broker_url.get_secret_value()), time.monotonic() + wait_s
     while True:

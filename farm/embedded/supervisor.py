@@ -75,7 +75,8 @@ class Supervisor:
             try:
                 redis.keep(environment)
                 await_redis(url, redis)
-                self._publish({"broker_url": url, "store_url": self.settings.store, **self.urls})
+                told = {"broker_url": url, "store_url": self.settings.store, **self.urls}
+                self._publish({**told, "stays": self.stay})
                 ready()
                 self._supervise(redis, children, environment, Ledger(url))
             finally:
@@ -134,7 +135,7 @@ class Supervisor:
                 children.append(self._child("flower", "flower", "--port", str(port)))
             yield children
 
-    def _publish(self, connection: Mapping[str, str]) -> None:
+    def _publish(self, connection: Mapping[str, object]) -> None:
         path = self.home / "connection.json"
         temporary = path.with_suffix(".tmp")
         temporary.unlink(missing_ok=True)

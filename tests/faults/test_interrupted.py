@@ -138,6 +138,23 @@ def test_a_book_goes_on_after_ctrl_c(undisturbed: str, tmp_path: Path) -> None:
     check(tmp_path, "ctrl-c", undisturbed)
 
 
+def test_a_farm_that_stays_goes_on_after_ctrl_c_and_the_command_says_so(tmp_path: Path) -> None:
+    with home(tmp_path, cost=COST) as farm:
+        write_book(farm)
+        up = farm.start("up", "--api-port", "0", "--flower-port", "0")
+        until((farm.home / "connection.json").exists)
+        command = begin(farm)
+        interrupt(farm, command)
+        told, stopped = ended(command).stderr.splitlines()
+        assert told == "farm: the farm goes on; `farm jobs cancel` ends a job"
+        assert stopped.startswith("farm: stopped; ")
+        watched = farm.run("jobs", "watch", "book")
+        assert watched.returncode == 0, watched.stderr
+        assert len(farm.spoken()) == SEGMENTS
+        interrupt(farm, up)
+        assert ended(up).returncode == 0
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "ctrl-c"])
 def test_a_book_goes_on_whatever_is_killed(fault: str, undisturbed: str, tmp_path: Path) -> None:
