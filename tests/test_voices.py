@@ -70,6 +70,11 @@ def test_a_catalogue_reads_every_voice_of_its_folders(folder: Path) -> None:
     assert (known["tiny"].owner, known["tiny"].visibility) == ("", "shared")
 
 
+def test_voices_of_a_folder_are_in_the_order_of_their_names(folder: Path) -> None:
+    write(folder, "beep-low", engine="tone", language="en")
+    assert [*voices.catalogue([folder])] == ["beep", "beep-low", "tiny"]
+
+
 def test_the_earlier_folder_goes_before(folder: Path, tmp_path: Path) -> None:
     write(tmp_path / "mine", "beep", engine="tone", language="fr")
     known = voices.catalogue([tmp_path / "mine", folder, tmp_path / "none"])

@@ -103,7 +103,7 @@ def catalogue(folders: Sequence[Path]) -> dict[str, VoiceFile]:
     """
     found: dict[str, VoiceFile] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.yaml")):
+        for path in sorted(folder.glob("*.yaml"), key=lambda each: each.stem):
             voice = read(path)
             found.setdefault(voice.id, voice)
     return found

@@ -137,6 +137,15 @@ def test_a_voice_is_heard_before_it_is_chosen(api: Api, browser: Browser) -> Non
         shows(here, "[data-key=listen-low]", "▶\ufe0eListen")
 
 
+def test_the_voice_to_begin_with_comes_first(api: Api, browser: Browser) -> None:
+    voices = "#voices input"
+    with visit(browser, api.url) as here:
+        here.go()
+        expect(here.page.locator("input[value=tone]")).to_be_checked()
+        assert here.page.locator(voices).evaluate_all("all => all.length") > 1
+        assert here.page.locator(voices).first.get_attribute("value") == "tone"
+
+
 def test_a_sentence_is_changed_and_heard_again(api: Api, browser: Browser) -> None:
     done(api)
     with visit(browser, api.url) as here:

@@ -29,15 +29,14 @@ export async function begin(told) {
   $("audio").addEventListener("play", stop);
 }
 
-/** Asks which voices there are. */
+/** Asks which voices there are; the one to begin with comes first. */
 export async function load() {
   tellNote("loading");
   voices = (await get("/v1/audio/voices")).data;
   tellNote("");
   chosen = await usual();
+  voices.sort((a, b) => (b.id === chosen) - (a.id === chosen));
   draw();
-  const place = $("voices").querySelector(":checked")?.closest(".voice").offsetTop ?? 0;
-  $("voices").scrollTop = place - $("voices").offsetTop;
   changed();
 }
 
