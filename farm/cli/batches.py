@@ -19,6 +19,7 @@ from farm.cli.speaking import (
     LanguageOption,
     LexiconOption,
     PauseOption,
+    PriorityOption,
     VoiceOption,
     follow,
     make_spec,
@@ -57,6 +58,7 @@ def batch(
     format: Annotated[str, typer.Option(help="Of lines that name none.")] = "flac",
     pause: PauseOption = None,
     lexicon: LexiconOption = None,
+    priority: PriorityOption = "normal",
     as_json: JsonOption = False,
 ) -> None:
     """Speak many lines, one file each; bad lines are listed in results.jsonl."""
@@ -67,6 +69,7 @@ def batch(
         "language": language,
         "pauses": checking.pauses(pause),
         "lexicons": tuple(lexicons),
+        "priority": priority,
     }
     with checking.at_hand(lines) as file:
         content = checking.digest(file)

@@ -19,6 +19,7 @@ from farm.cli.speaking import (
     LanguageOption,
     LexiconOption,
     PauseOption,
+    PriorityOption,
     SpeedOption,
     VoiceOption,
     make_spec,
@@ -72,6 +73,7 @@ def book(
         typer.Option("--front-matter", help="An EPUB's cover, title and contents pages, too."),
     ] = False,
     lexicon: LexiconOption = None,
+    priority: PriorityOption = "normal",
     json: JsonOption = False,
 ) -> None:
     """Make an audiobook of a document."""
@@ -88,6 +90,7 @@ def book(
             "prosody": Prosody(speed=speed),
             "pauses": checking.pauses(pause),
             "front_matter": front_matter,
+            "priority": priority,
         }
         with session() as joined:
             record, listed = make_book(joined, there, voice, options, lexicons, **how)

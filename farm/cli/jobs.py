@@ -197,10 +197,22 @@ def print_details(found: Record, now: float) -> None:
 
 def facts(found: Record, now: float) -> Iterator[tuple[str, str]]:
     """Yield a job's facts with their names."""
-    for name in ("job", "state", "error", "kind", "title", "voice", "owner", "revision"):
+    for name in (
+        "job",
+        "state",
+        "error",
+        "kind",
+        "title",
+        "voice",
+        "owner",
+        "priority",
+        "revision",
+    ):
         if found.get(name):
             yield name, str(found[name])
     yield "age", age(now - found["created"])
+    if found.get("begun") and found.get("ended"):
+        yield "took", f"{found['ended'] - found['begun']:.1f} s, with its turns to wait for"
     if "segments_total" not in found:
         return
     yield "items", f"{found['items_done']} of {found['items_total']}"

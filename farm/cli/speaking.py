@@ -18,7 +18,7 @@ from farm.cli import checking, watching
 from farm.cli.session import Session
 from farm.contents import Record
 from farm.farm import Farm
-from farm.jobs import Kind, Output, Spec, State
+from farm.jobs import Kind, Output, Priority, Spec, State
 from farm.schema import to_json
 
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice; `farm voices list` shows all.")]
@@ -36,6 +36,9 @@ PauseOption = Annotated[
         "--pause",
         help="Milliseconds after a clause, sentence, paragraph or heading: sentence=400.",
     ),
+]
+PriorityOption = Annotated[
+    Priority, typer.Option("--priority", help="bulk: one turn to four of the normal jobs.")
 ]
 SpeedOption = Annotated[float, typer.Option("--speed", help="0.25 to 4; 1: as the voice.")]
 

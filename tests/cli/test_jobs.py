@@ -115,6 +115,20 @@ def test_show_says_hits_and_misses(farm: Running, command: Command, data: Data) 
     assert "misses    1 segments had to be spoken\n" in text
 
 
+def test_show_says_how_long_an_ended_job_took_and_its_priority(
+    farm: Running, command: Command, data: Data
+) -> None:
+    farm.submit("Hello.", "job-1", priority="bulk")
+    assert "\ntook" not in command("jobs", "show", "job-1").stdout
+    farm.finish("job-1")
+    shown = data("jobs", "show", "job-1")
+    said = dict(
+        line.split(maxsplit=1) for line in command("jobs", "show", "job-1").stdout.splitlines()[:9]
+    )
+    assert said["priority"] == "bulk"
+    assert said["took"] == f"{shown['ended'] - shown['begun']:.1f} s, with its turns to wait for"
+
+
 def test_show_has_the_real_time_factor_of_what_was_spoken(farm: Running, data: Data) -> None:
     spoken(farm, "first", "The same.")
     shown = data("jobs", "show", "first")

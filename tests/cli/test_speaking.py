@@ -174,6 +174,15 @@ def test_a_bad_option_of_a_book_is_named(options: Words, named: str, failing: Fa
     assert named in failing("book", "book.txt", *options)
 
 
+def test_a_book_and_a_batch_have_the_priority_that_was_asked_for(running: Home) -> None:
+    (running.folder / "bulk.txt").write_text("There is time.")
+    (running.folder / "bulk.jsonl").write_text(json.dumps({"id": "a", "text": "And time."}))
+    for words in (("book", "bulk.txt", "-o", "bulk.m4b"), ("batch", "bulk.jsonl", "-o", "bulk")):
+        made = running.run(*words, "--json", "--priority", "bulk")
+        assert made.returncode == 0, made.stderr
+        assert json.loads(made.stdout)["priority"] == "bulk"
+
+
 def test_pauses_are_of_the_ends_that_there_are_in_whatever_order() -> None:
     assert tuple(PAUSES_MS) == requests.End.__args__ == checking.ENDS  # type: ignore[attr-defined]
     assert checking.LONGEST_PAUSE_MS == LONGEST_PAUSE_MS
