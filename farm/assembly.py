@@ -158,7 +158,7 @@ def file_name(item: Item, spec: Spec) -> str:
     """Name an item's files for a person: a line by its id, a chapter by number and title."""
     if spec.kind != "book":
         return item.id
-    return f"{item.index + 1:02d} {readable(item.title)}".strip()
+    return f"{item.index + 1:03d} {readable(item.title)}".strip()  # 99 before 100 by name, too
 
 
 def readable(title: str) -> str:

@@ -161,7 +161,7 @@ def test_files_say_their_size_digest_and_a_persons_name(desk: Desk) -> None:
     record = desk.assemble(source, pairs, desk.bench(job))
     file = record.files["flac"]
     assert file.size == len(desk.made(record, "flac"))
-    assert file.name == "04 On Off a b.flac"
+    assert file.name == "004 On Off a b.flac"
     assert file.key == "out/a/items/00003.flac"
 
 

@@ -54,8 +54,8 @@ MADE = {
     "farm book my-book.epub -o my-book.m4b": ["my-book.m4b"],
     "farm book my-book.epub -o my-book-readalong.epub": ["my-book-readalong.epub"],
     "farm book my-book.epub -o chapters --format mp3 --subtitles srt": [
-        "chapters/01 The Harbour.mp3",
-        "chapters/01 The Harbour.srt",
+        "chapters/001 The Harbour.mp3",
+        "chapters/001 The Harbour.srt",
         "chapters/manifest.json",
     ],
     "farm batch lines.jsonl -o lines": [

@@ -168,7 +168,7 @@ def test_a_book_comes_from_a_pipe_as_from_a_file(
     shell(script, running, tmp_path)
     (made,) = (tmp_path / "out").glob("*.mp3")
     assert made.stat().st_size > 1000
-    assert ("01 Rain" in made.name) == ("p.md" in script)  # only a name tells Markdown
+    assert ("001 Rain" in made.name) == ("p.md" in script)  # only a name tells Markdown
 
 
 def test_an_empty_pipe_is_no_book(running: Home, tmp_path: Path) -> None:

@@ -340,8 +340,8 @@ def test_the_first_pages_of_a_book_are_spoken_where_that_is_asked_for(running: H
     toc: Toc = [("Cover", "cover.xhtml", []), ("Rain", "a.xhtml", [])]
     write_epub(running.folder / "mill.epub", pages, toc=toc)
     for more, names in [
-        ((), ["01 Rain.mp3"]),
-        (("--front-matter",), ["01 Cover.mp3", "02 Rain.mp3"]),
+        ((), ["001 Rain.mp3"]),
+        (("--front-matter",), ["001 Cover.mp3", "002 Rain.mp3"]),
     ]:
         folder = running.folder / f"mill{len(names)}"
         made = running.run("book", "mill.epub", "-o", folder, "--format", "mp3", *more)
