@@ -207,6 +207,23 @@ def test_a_second_farm_in_the_same_home_is_refused(running: Home) -> None:
     )
 
 
+def test_a_farm_that_stays_waits_for_that_of_a_command_to_end(tmp_path: Path) -> None:
+    with home(tmp_path, cost=0.2) as farm:
+        said = farm.start("say", "Good morning to you all.", "-o", "first.wav")
+        farm.supervisor()
+        up = farm.start("up", "--api-port", "0", "--flower-port", "0")
+        assert up.stdout is not None
+        assert up.stdout.readline() == f"the farm runs in {farm.home}; Ctrl-C stops it\n"
+        assert said.poll() == 0
+        assert farm.run("jobs", "list").returncode == 0
+        up.send_signal(signal.SIGINT)
+        stopped = ended(up)
+        assert (stopped.returncode, stopped.stderr) == (
+            0,
+            f"farm: waiting for other commands in {farm.home}, whose farm ends with them\n",
+        )
+
+
 def test_the_password_is_in_no_command_line_and_in_no_open_file(running: Home) -> None:
     connection = running.home / "connection.json"
     password = json.loads(connection.read_text())["broker_url"].split("@")[0].split(":")[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -12,8 +13,11 @@ from farm.access import LOCAL, SCOPES, KeyFile
 from farm.cli.ending import until_told
 from farm.cli.printing import JsonOption, print_json
 from farm.config import FLOWER_USER, Settings, read_settings
-from farm.embedded import Supervisor
+from farm.embedded import Supervisor, stays
 from farm.errors import Conflict
+
+#: Seconds between two looks whether another farm has ended.
+LOOK_S = 0.25
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +49,27 @@ def up(
         else:
             typer.echo("\n".join(_said(supervisor, settings, key)))
 
-    if not supervisor.run(ready):
-        raise Conflict(f"a farm runs in {supervisor.home} already; commands will join it")
+    _run(supervisor, ready)
+
+
+def _run(supervisor: Supervisor, ready: Callable[[], None]) -> None:
+    """Supervise until told to stop, once no farm of other commands runs here any more.
+
+    Raises:
+        Conflict: a farm that stays runs here.
+    """
+    told = False
+    while not supervisor.run(ready):
+        if stays(supervisor.settings):
+            raise Conflict(f"a farm runs in {supervisor.home} already; commands will join it")
+        if not told:
+            said = (
+                f"farm: waiting for other commands in {supervisor.home}, whose farm ends with them"
+            )
+            typer.echo(said, err=True)
+            told = True
+        if supervisor.over.wait(LOOK_S):
+            return
 
 
 def _first_key(settings: Settings) -> str:
