@@ -220,7 +220,7 @@ def test_a_farm_that_stays_waits_for_that_of_a_command_to_end(tmp_path: Path) ->
         stopped = ended(up)
         assert (stopped.returncode, stopped.stderr) == (
             0,
-            f"farm: waiting for other commands in {farm.home}, whose farm ends with them\n",
+            f"farm: a farm runs in {farm.home} until its last command ends: waiting for it\n",
         )
 
 

@@ -63,10 +63,8 @@ def _run(supervisor: Supervisor, ready: Callable[[], None]) -> None:
         if stays(supervisor.settings):
             raise Conflict(f"a farm runs in {supervisor.home} already; commands will join it")
         if not told:
-            said = (
-                f"farm: waiting for other commands in {supervisor.home}, whose farm ends with them"
-            )
-            typer.echo(said, err=True)
+            said = f"a farm runs in {supervisor.home} until its last command ends: waiting for it"
+            typer.echo(f"farm: {said}", err=True)
             told = True
         if supervisor.over.wait(LOOK_S):
             return
