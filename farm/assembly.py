@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -33,8 +32,6 @@ HEAD_MS = {"book": 500, "batch": 0, "speech": 0}
 TAIL_MS = {"book": 1000, "batch": 0, "speech": 0}
 #: Milliseconds of silence that an item without words is where a package holds every item.
 WORDLESS_MS = 100
-#: Bytes of a title in a file's name: file systems take 255 with number, suffix and all.
-NAME_BYTES = 200
 #: Files made but not stored yet: enough for 50 ms a request beside lines of 5 ms.
 UNSTORED = 16
 
@@ -158,21 +155,9 @@ def file_name(item: Item, spec: Spec) -> str:
     """Name an item's files for a person: a line by its id, a chapter by number and title."""
     if spec.kind != "book":
         return item.id
-    return f"{item.index + 1:03d} {readable(item.title)}".strip()  # 99 before 100 by name, too
-
-
-def readable(title: str) -> str:
-    """Return a title as a file's name without its suffix; empty where nothing of it can stay.
-
-    Letters with their accents, digits, spaces and `-_',` stay, up to `NAME_BYTES` in UTF-8.
-    """
-    kept = (c if _stays(c) else " " for c in unicodedata.normalize("NFC", title))
-    name = " ".join("".join(kept).split()).encode()[:NAME_BYTES]
-    return name.decode(errors="ignore").strip()
-
-
-def _stays(sign: str) -> bool:
-    return sign.isalnum() or sign in " -_'," or unicodedata.category(sign).startswith("M")
+    return (
+        f"{item.index + 1:03d} {files.readable(item.title)}".strip()
+    )  # 99 before 100 by name, too
 
 
 def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:

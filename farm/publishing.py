@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from farm import keys
-from farm.assembly import File, ItemRecord, digest_file, read_marks, readable, tags_of
+from farm.assembly import File, ItemRecord, digest_file, read_marks, tags_of
+from farm.audio import files
 from farm.book import m4b, readalong, results, subtitles, typeset
 from farm.jobs import Block, Mark, Spec
 from farm.planning import PAUSES_MS
@@ -61,7 +62,7 @@ class Press:
         """Store a file of the package; its name for a person is the book's title, or given."""
         key = self.output_key(path.name)
         self.store.put_file(key, path)
-        name = name or (readable(self.title) or path.stem) + path.suffix
+        name = name or (files.readable(self.title) or path.stem) + path.suffix
         return File(key, name, digest_file(path), path.stat().st_size, round(seconds, 3))
 
     def manifest(self, records: Iterable[ItemRecord], package: dict[str, File], path: Path) -> None:

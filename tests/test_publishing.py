@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from farm.assembly import File, ItemRecord, read_marks, readable
+from farm.assembly import File, ItemRecord, read_marks
 from farm.audio import files
 from farm.jobs import Mark, Output, Spec
 from farm.plans import About
@@ -110,7 +110,7 @@ def test_files_are_stored_under_the_attempt_with_a_persons_name(shop: Shop) -> N
     ],
 )
 def test_a_title_becomes_a_name_that_file_systems_take(title: str, name: str) -> None:
-    assert readable(title) == name
+    assert files.readable(title) == name
 
 
 def test_a_book_whose_title_is_no_name_for_a_file_is_called_a_book(shop: Shop) -> None:

@@ -5,6 +5,7 @@ Everything written is a function of the samples, the tags and the cover: no time
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ from farm.audio.formats import format_named
 from farm.audio.replacing import replacing
 from farm.audio.signal import Samples
 from farm.errors import InvalidInput, NotFound
+
+#: Bytes of a title in a file's name: file systems take 255 with number, suffix and all.
+NAME_BYTES = 200
 
 
 class Writer:
@@ -156,3 +160,17 @@ def open_input(path: Path) -> Iterator[InputContainer]:
         raise NotFound(f"no such file: {str(path)!r}") from error
     except av.error.FFmpegError as error:
         raise InvalidInput(f"{str(path)!r} is not readable audio: {error.strerror}") from error
+
+
+def readable(title: str) -> str:
+    """Return a title as a file's name without its suffix; empty where nothing of it can stay.
+
+    Letters with their accents, digits, spaces and `-_',` stay, up to `NAME_BYTES` in UTF-8.
+    """
+    kept = (c if _stays(c) else " " for c in unicodedata.normalize("NFC", title))
+    name = " ".join("".join(kept).split()).encode()[:NAME_BYTES]
+    return name.decode(errors="ignore").strip()
+
+
+def _stays(sign: str) -> bool:
+    return sign.isalnum() or sign in " -_'," or unicodedata.category(sign).startswith("M")
