@@ -16,6 +16,7 @@ from farm import batching, text
 from farm.errors import EngineError, InvalidInput, JobError
 from farm.jobs import Block, Edit, Item, Phones, Prosody, Segment, Spec, Voice
 from farm.plans import Chunk, Failure, Page, Part, Passage, Share, counted
+from farm.text import scripts
 
 #: Milliseconds of silence after a piece of text that ends so.
 PAUSES_MS = {"clause": 120, "sentence": 350, "paragraph": 650, "heading": 1100}
@@ -156,6 +157,7 @@ def _part(passage: Passage, spec: Spec, script: _Script, edits: Sequence[Edit]) 
     item, error = passage.item, passage.item.error
     segments: list[Segment] = []
     lost: list[str] = []
+    strange: list[str] = []
     if not error:
         try:
             for block in item.blocks:
@@ -163,12 +165,15 @@ def _part(passage: Passage, spec: Spec, script: _Script, edits: Sequence[Edit]) 
                 found = speaker.sentences(block)
                 segments.extend(speaker.segments(block, found))
                 lost.extend(piece.lost for piece in found if piece.lost)
+                if scripts.foreign(block.text, speaker.language):
+                    strange.append(block.text)
             for edit in edits:
                 if _holds(passage, edit.start):
                     _edit(segments, edit, spec, script)
         except (JobError, EngineError) as problem:
             segments, error = [], str(problem)
-    warnings = (counted("nothing that can be spoken", lost),) if lost else ()
+    told = {"nothing that can be spoken": lost, "not in the script of its language": strange}
+    warnings = tuple(counted(message, texts) for message, texts in told.items() if texts)
     return Part(item.index, tuple(segments), passage.number, passage.parts, error, warnings)
 
 

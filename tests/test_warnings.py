@@ -52,6 +52,13 @@ def test_a_warning_is_listed_with_the_first_text_and_the_number_of_segments(farm
     assert "wav" in rows[1]["files"]
 
 
+def test_a_text_that_its_voice_reads_letter_by_letter_is_told(farm: Running) -> None:
+    rows = done(farm, lines("Fine.", "你好，世界。"))
+    assert notices(rows[0]) == []
+    assert notices(rows[1]) == [("", "not in the script of its language: '你好，世界。'", 0)]
+    assert (farm.count("warned"), farm.count("failed")) == (1, 0)
+
+
 def test_the_jobs_record_counts_the_segments_that_lack_something(farm: Running) -> None:
     done(farm, lines("One [[lack]]. Two [[lack]].", "Fine.", "Three [[lack]]."))
     assert (farm.count("warned"), farm.count("failed")) == (3, 0)
