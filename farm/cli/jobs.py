@@ -242,7 +242,8 @@ def _failure_row(lost: Record) -> tuple[str, ...]:
 
 def _warning_row(notice: Record) -> tuple[str, ...]:
     many = f" ({notice['segments']} segments)" if notice["segments"] > 1 else ""
-    return "", f"item {notice['id']}", f"{notice['text']!r}: {notice['message']}{many}"
+    text = f"{notice['text']!r}: " if notice["text"] else ""
+    return "", f"item {notice['id']}", f"{text}{notice['message']}{many}"
 
 
 def _print_some(name: str, rows: list[tuple[str, ...]]) -> None:

@@ -377,7 +377,7 @@ def test_text_of_every_direction_and_make_stays_in_its_place(tmp_path: Path, tex
     (middle,) = [s for each in pages for part in each.parts for s in part.segments][1:-1]
     assert middle.start == len("One.\n\n")
     assert middle.end - middle.start == len(text)
-    assert told == []
+    assert [each for each in told if "the script of its language" not in each] == []
 
 
 def test_nul_and_half_characters_are_refused(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ def test_show_counts_and_lists_what_was_spoken_with_something_missing(
     assert text.endswith(f"  item l2  'Three [[lack]].': {LACK}\n")
 
 
+def test_show_quotes_no_text_of_a_warning_of_a_whole_item(farm: Running, command: Command) -> None:
+    farm.submit(json.dumps({"id": "l1", "text": "你好。"}), "lines", "batch")
+    farm.finish("lines")
+    text = command("jobs", "show", "lines").stdout
+    assert "warnings\n  item l1  not in the script of its language: '你好。'\n" in text
+
+
 def test_show_says_nothing_of_warnings_where_there_are_none(
     farm: Running, command: Command, data: Data
 ) -> None:
