@@ -10,6 +10,8 @@ from farm.errors import InvalidInput
 from farm.jobs import Kind
 from farm.text import documents, lines, ssml
 
+#: Characters of a text that tell in which script it is.
+SAMPLE = 2_000
 #: Items that are described, and warnings that are told, at most.
 SHOWN = 1_000
 #: Bytes of a speech's text, and of a book that is no EPUB: these are read whole.
@@ -47,6 +49,8 @@ class Survey:
     """As its document says; empty where it does not."""
     parts: frozenset[str] = frozenset()
     """Languages of its parts, as the document says, well-formed or not."""
+    sample: str = ""
+    """How the text of a book or a speech begins."""
 
 
 def survey(kind: Kind, path: Path, name: str, *, front_matter: bool = False) -> Survey:
@@ -109,10 +113,13 @@ def _book(path: Path, name: str, front_matter: bool) -> Survey:
     warnings: list[str] = []
     voices: set[str] = set()
     parts: set[str] = set()
+    sample = ""
     items = characters = 0
     for items, section in enumerate(book.sections, start=1):
         length = sum(len(block.text) for block in section.blocks)
         characters += length
+        if len(sample) < SAMPLE:
+            sample = (sample + "".join(block.text for block in section.blocks))[:SAMPLE]
         voices.update(block.voice for block in section.blocks if block.voice)
         parts.update(section.languages if len(parts) < SHOWN else ())
         warnings += section.warnings[: SHOWN - len(warnings)]
@@ -128,21 +135,22 @@ def _book(path: Path, name: str, front_matter: bool) -> Survey:
         (*warnings,),
         book.language,
         frozenset(parts),
+        sample,
     )
 
 
 def _speech(data: bytes, name: str) -> Survey:
     if name.lower().endswith(".ssml"):
         found = ssml.read(data)
-        length = sum(len(block.text) for block in found.blocks)
+        words = "".join(block.text for block in found.blocks)
         voices, warnings, language = frozenset(found.voices), found.warnings, found.language
     else:
         try:
-            length = len(data.decode())
+            words = data.decode()
         except UnicodeDecodeError as error:
             raise InvalidInput(f"the text is not UTF-8 (byte {error.start})") from error
         voices, warnings, language = frozenset[str](), (), ""
-    if not length:
+    if not words:
         raise InvalidInput("the text is empty: there is nothing in it to speak")
-    chapters = (Chapter("1", "", 1, length),)
-    return Survey("", "", 1, chapters, length, voices, warnings, language)
+    chapters, begin = (Chapter("1", "", 1, len(words)),), words[:SAMPLE]
+    return Survey("", "", 1, chapters, len(words), voices, warnings, language, sample=begin)

@@ -11,6 +11,7 @@ from farm.api.service import Service
 from farm.errors import UnknownVoice
 from farm.jobs import Voice
 from farm.survey import SHOWN, Survey
+from farm.text import scripts
 from farm.voices import tongues
 
 
@@ -49,12 +50,14 @@ def estimate(held: Service, owner: str, wish: Wish, data: bytes | Path) -> recor
 
 
 def _unspoken(wish: Wish, found: Survey, voice: Voice) -> list[str]:
-    """Say what the voice does not speak: the language of the whole, else those of parts."""
+    """Say what the voice does not speak: language or script of the whole, languages of parts."""
     try:
         usual = tongues.of_text(voice, wish.language, found.language) or voice.language
     except UnknownVoice as error:
         return [str(error)]
     told: dict[str, None] = {}
+    if scripts.foreign(found.sample, usual):
+        told[f"it is not in the script of its language {usual!r}: choose a voice of its own"] = None
     for language in sorted(found.parts) if not wish.language else ():
         try:
             tongues.of_part(voice, usual, language)

@@ -223,6 +223,16 @@ def test_a_dry_run_tells_parts_of_a_book_in_a_language_that_the_voice_does_not_s
     assert upload(api.client(), data, "b.epub", options).json()["warnings"] == told
 
 
+@pytest.mark.parametrize("kind", ["book", "speech"])
+@pytest.mark.parametrize(("text", "told"), [("你好，世界。", True), ("Hello.", False)])
+def test_a_dry_run_tells_of_a_text_in_the_script_of_another_language(
+    kind: str, text: str, told: bool, api: Api
+) -> None:
+    wish = {"kind": kind, "voice": "slt", "text": text, "dry_run": True}
+    said = "it is not in the script of its language 'en': choose a voice of its own"
+    assert api.client().post("/v1/jobs", json=wish).json()["warnings"] == [said] * told
+
+
 def test_a_dry_run_says_what_it_would_be_and_stores_nothing(api: Api) -> None:
     ann = api.client()
     answer = upload(ann, BOOK.encode(), "b.md", {"kind": "book", "dry_run": True})
