@@ -211,10 +211,16 @@ def test_a_farm_that_stays_waits_for_that_of_a_command_to_end(tmp_path: Path) ->
     with home(tmp_path, cost=0.2) as farm:
         said = farm.start("say", "Good morning to you all.", "-o", "first.wav")
         farm.supervisor()
-        up = farm.start("up", "--api-port", "0", "--flower-port", "0")
+        assert farm.run("keys", "add").returncode == 0
+        up = farm.start("up", "--flower-port", "0")
         assert up.stdout is not None
-        assert up.stdout.readline() == f"the farm runs in {farm.home}; Ctrl-C stops it\n"
+        told = [up.stdout.readline() for _ in range(3)]
         assert said.poll() == 0
+        assert told == [
+            f"the farm runs in {farm.home}; Ctrl-C stops it\n",
+            f"web page: {connection(farm)['api_url']}/\n",
+            "API key: as at the first start; `farm keys add` makes another\n",
+        ]
         assert farm.run("jobs", "list").returncode == 0
         up.send_signal(signal.SIGINT)
         stopped = ended(up)

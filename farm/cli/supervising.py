@@ -80,8 +80,7 @@ def _said(supervisor: Supervisor, settings: Settings, key: str) -> list[str]:
     lines = [f"the farm runs in {supervisor.home}; Ctrl-C stops it"]
     if url := supervisor.urls.get("api_url"):
         lines.append(f"web page: {url}/")
-    if key:
-        lines.append(f"API key: {key}")
+        lines.append(f"API key: {key or 'as at the first start; `farm keys add` makes another'}")
     if url := supervisor.urls.get("flower_url"):
         path = settings.flower_password_path.absolute()
         lines.append(f"Flower: {url} (user {FLOWER_USER}, password in {path})")
