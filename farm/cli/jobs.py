@@ -40,11 +40,12 @@ def list_jobs(
     live: Annotated[
         bool, typer.Option("--live", help="Only those Redis knows; quick on a large store.")
     ] = False,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     json: JsonOption = False,
 ) -> None:
     """List jobs, newest first."""
     with session() as joined:
-        found = listing.records(joined.farm, limit, live=live)
+        found = listing.records(joined.farm, limit, live=live, state=state)
     if json:
         print_json(found)
     elif found:

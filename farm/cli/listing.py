@@ -10,7 +10,7 @@ from farm import keys
 from farm.contents import Record, record
 from farm.errors import Conflict, NotFound
 from farm.farm import Farm
-from farm.jobs import check_id
+from farm.jobs import State, check_id
 
 #: Records read from the store at once.
 READERS = 8
@@ -54,13 +54,19 @@ def resolve(farm: Farm, begin: str) -> str:
     return found[0]
 
 
-def records(farm: Farm, count: int, *, live: bool = False) -> list[Record]:
-    """Return the newest jobs' records: of those the ledger knows and, unless `live`, all others."""
+def records(
+    farm: Farm, count: int, *, live: bool = False, state: State | None = None
+) -> list[Record]:
+    """Return the newest jobs' records: of those the ledger knows and, unless `live`, all others.
+
+    With `state` those in that state alone.
+    """
     known = live_ids(farm)
     others = set() if live else set(stored_ids(farm)).difference(known)
+    newest = known if state else known[:count]
     with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(partial(_own_record, farm), [*known[:count], *others]))
-    rows = [row for row in found if row]
+        found = list(pool.map(partial(_own_record, farm), [*newest, *others]))
+    rows = [row for row in found if row and state in (None, row["state"])]
     return sorted(rows, key=lambda row: float(row["created"]), reverse=True)[:count]
 
 

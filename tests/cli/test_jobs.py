@@ -48,6 +48,21 @@ def test_jobs_are_listed_newest_first(farm: Running, data: Data) -> None:
     assert [row["job"] for row in data("jobs", "list", "--limit", "2")] == ["c", "b"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_jobs_are_listed_by_their_state_however_many_came_later(
+    lost: bool, farm: Running, data: Data
+) -> None:
+    farm.submit("Hello.", "old")
+    data("jobs", "cancel", "old")
+    for job in ("a", "b"):
+        spoken(farm, job)
+    if lost:
+        farm.redis.flushall()
+    for state, expected in (("cancelled", ["old"]), ("completed", ["b", "a"]), ("failed", [])):
+        found = data("jobs", "list", "--state", state, "--limit", "2")
+        assert [row["job"] for row in found] == expected
+
+
 def test_a_line_of_the_list_says_state_kind_progress_age_and_title(
     farm: Running, command: Command
 ) -> None:
