@@ -251,6 +251,18 @@ def test_jobs_are_listed_cancelled_retried_and_deleted(api: Api, browser: Browse
         shows(here, "#jobs-note", "There is nothing here yet.")
 
 
+@pytest.mark.parametrize("touch", [False, True])
+def test_nothing_is_said_of_a_keyboard_where_there_is_none(
+    touch: bool, api: Api, browser: Browser
+) -> None:
+    done(api)
+    with visit(browser, api.url, is_mobile=touch, has_touch=touch) as here:
+        here.go("jobs/j")
+        here.page.click("[data-key=listen-0]")
+        expect(here.page.locator("#reader-help")).to_contain_text("Click a sentence to hear it.")
+        expect(here.page.locator(".keys")).to_be_visible(visible=not touch)
+
+
 def test_the_keyboard_is_enough(api: Api, browser: Browser) -> None:
     with visit(browser, api.url) as here:
         page, press = here.page, here.page.keyboard.press
