@@ -124,6 +124,8 @@ class Bench:
     """File name within the attempt to store key."""
     folder: Path
     """For temporary files, which are gone when the outbox is empty."""
+    cover: bytes | None = None
+    """A JPEG or PNG for the files that stand for themselves and can carry one."""
 
 
 def tags_of(spec: Spec, about: About) -> dict[str, str]:
@@ -149,6 +151,11 @@ def formats(item: Item, spec: Spec) -> list[str]:
     if spec.output.readalong:
         wanted.append("m4a")
     return list(dict.fromkeys(wanted))
+
+
+def parts_of_books(spec: Spec) -> set[str]:
+    """Return the formats that an M4B or EPUB is put together from."""
+    return {"m4a"} if spec.output.package == "m4b" or spec.output.readalong else set()
 
 
 def file_name(item: Item, spec: Spec) -> str:
@@ -248,7 +255,12 @@ def _encode(tape: Tape, bench: Bench, item: Item) -> dict[str, _Made]:
             path = bench.folder / f"{item.index:05d}{format.suffix}"
             made[name] = _Made(format.suffix, io.BytesIO() if in_memory else path)
             writer = files.Writer(
-                made[name].content, name, tape.sample_rate, tags, bit_rate=spec.output.bit_rate
+                made[name].content,
+                name,
+                tape.sample_rate,
+                tags,
+                None if name in parts_of_books(spec) else bench.cover,
+                spec.output.bit_rate,
             )
             writers.append(stack.enter_context(writer))
         for block in tape.blocks(gain):

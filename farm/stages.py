@@ -227,7 +227,8 @@ def _bench(work: Work, folder: Path, pool: Executor, outbox: Outbox) -> Bench:
         failed={row["digest"]: row["error"] for row in reversed(failures)},
         all_failed=len(failures) < FAILURES,
     )
-    return Bench(spec, work.about, shelf, outbox, work.output_key, folder)
+    cover = work.farm.store.get(work.about.cover) if work.about.cover else None
+    return Bench(spec, work.about, shelf, outbox, work.output_key, folder, cover)
 
 
 def _assembled(work: Work, bench: Bench) -> Iterator[ItemRecord]:

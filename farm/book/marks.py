@@ -11,12 +11,13 @@ from __future__ import annotations
 import difflib
 import functools
 import itertools
-import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import NamedTuple
+
+import regex
 
 from farm.audio import Timing
 
@@ -26,8 +27,9 @@ SEPARATORS = frozenset(" ^$,;:!?—–…。，、；：！？")
 #: Stress marks of the IPA; they stand before what they stress.
 STRESS = frozenset("ˈˌ")
 
-#: A word: letters and digits, with what may stand inside one; a Chinese or Japanese character.
-WORD = re.compile(
+#: A word: letters with their marks and digits, with what may stand inside one; a Chinese or
+#: Japanese character. (To `re` the vowel signs of Hindi end a word.)
+WORD = regex.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]"
     r"|[^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+"
     r"(?:['’.,:&-][^\W_\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]+)*"

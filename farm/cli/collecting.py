@@ -28,4 +28,4 @@ def gc(
     if json:
         print_json({"deleted": deleted})
     else:
-        typer.echo(f"deleted {deleted} segments")
+        typer.echo(f"segments deleted: {deleted}")

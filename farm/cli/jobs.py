@@ -218,10 +218,10 @@ def facts(found: Record, now: float) -> Iterator[tuple[str, str]]:
         return
     yield "items", f"{found['items_done']} of {found['items_total']}"
     yield "segments", progress(found)
-    yield "hits", f"{found['hits']} segments were stored already"
-    yield "misses", f"{found['misses']} segments had to be spoken"
+    yield "hits", f"{found['hits']} of the segments were stored already"
+    yield "misses", f"{found['misses']} of the segments had to be spoken"
     if found.get("warned"):
-        yield "warned", f"{found['warned']} segments were spoken with something missing"
+        yield "warned", f"{found['warned']} of the segments were spoken with something missing"
     if found["rtf"] is not None:
         spent, made = found["compute_ms"] / 1000, found["audio_ms"] / 1000
         yield "spoken", f"{made:.1f} s of audio in {spent:.1f} s of compute, RTF {found['rtf']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -203,6 +204,25 @@ def test_files_are_listed_newest_first(api: Api) -> None:
         ]
         assert [file.id for file in ann.files.list(limit=2)] == ids[::-1]
         assert len(ann.files.list(limit=10_000).data) == 5
+
+
+def test_a_file_that_is_deleted_while_files_are_listed_is_left_out(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client(api) as ann:
+        ids = [
+            ann.files.create(file=(f"{n}.txt", b"abc"), purpose="user_data").id for n in range(3)
+        ]
+        listed = api.farm.store.list
+
+        def deleting(prefix: str, **how: Any) -> Iterator[str]:
+            for key in listed(prefix, **how):
+                if ids[1] in key:
+                    api.farm.store.delete(key)
+                yield key
+
+        monkeypatch.setattr(api.farm.store, "list", deleting)
+        assert [file.id for file in ann.files.list()] == [ids[2], ids[0]]
 
 
 def test_a_file_is_nothing_that_a_browser_runs(api: Api) -> None:

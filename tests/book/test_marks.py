@@ -76,6 +76,11 @@ def test_dashes_part_words_and_hyphens_and_apostrophes_do_not() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ["हिन्दी में", "สวัสดี ครับ", "cafe\u0301 noir"])
+def test_a_word_keeps_its_marks(text: str) -> None:
+    assert [match.group() for match in WORD.finditer(text)] == text.split()
+
+
 def test_chinese_characters_are_words_of_their_own() -> None:
     assert heard("你好世界。", "ni2χˈɑu2 s.ˈi.5 tɕˈiɛ5")[2:] == [("世", "s.ˈi.5"), ("界", "tɕˈiɛ5")]
 

@@ -126,8 +126,8 @@ def test_show_says_hits_and_misses(farm: Running, command: Command, data: Data) 
     shown = data("jobs", "show", "second")
     assert (shown["hits"], shown["misses"]) == (1, 1)
     text = command("jobs", "show", "second").stdout
-    assert "hits      1 segments were stored already\n" in text
-    assert "misses    1 segments had to be spoken\n" in text
+    assert "hits      1 of the segments were stored already\n" in text
+    assert "misses    1 of the segments had to be spoken\n" in text
 
 
 def test_show_says_how_long_an_ended_job_took_and_its_priority(

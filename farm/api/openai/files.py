@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Path, Query, UploadFile
@@ -113,9 +114,10 @@ def list_files(
     keys = held.farm.store.list(begins, after=f"{begins}{after}.json" if after else "")
     found: list[FileObject] = []
     for key in keys:
-        each = FileObject.model_validate_json(held.farm.store.get(key))
-        if purpose in ("", each.purpose):
-            found.append(each)
+        with suppress(NotFound):  # deleted meanwhile
+            each = FileObject.model_validate_json(held.farm.store.get(key))
+            if purpose in ("", each.purpose):
+                found.append(each)
         if len(found) > limit:
             break
     shown = found[:limit]
