@@ -74,7 +74,7 @@ def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) ->
     known = catalogue(settings)
     if names:
         return [voices.find(known, name) for name in dict.fromkeys(names)]
-    found = [file for file in known.values() if file.engine in engines]
+    found = [file for file in known.values() if file.engine in engines and not file.revoked]
     if not found:
         raise UnknownVoice(f"no voice here is of engine {' or '.join(engines)}: add one first")
     return found

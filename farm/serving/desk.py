@@ -117,7 +117,12 @@ class Desk:
     @property
     def running(self) -> bool:
         """Whether orders are taken and performed."""
-        return self._thread.is_alive() and not self._closed
+        return self.alive and not self._closed
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread has not ended: after `close`, the engine is still in a call."""
+        return self._thread.is_alive()
 
     @property
     def stuck(self) -> bool:

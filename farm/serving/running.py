@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 
@@ -31,6 +32,8 @@ def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], No
         service = create_service(options, loaders)
         ready(ports.url(taken))
         run(create_app(options, service), service, taken)
+        if service.busy:  # native code that comes back to an interpreter in its end aborts it
+            os._exit(0)
 
 
 def create_service(options: Options, loaders: Sequence[Loader]) -> Service:

@@ -49,6 +49,7 @@ class Service:
     """By id; empty until all are loaded."""
     error: Exception | None = None
     """Why they could not be, or can speak no more."""
+    _loading: threading.Thread | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """End where the device is lost: another process may have one again."""
@@ -56,7 +57,13 @@ class Service:
 
     def start(self) -> None:
         """Load the voices in a thread: meanwhile `/health` can tell that they are not there."""
-        threading.Thread(target=self._load, name="load", daemon=True).start()
+        self._loading = threading.Thread(target=self._load, name="load", daemon=True)
+        self._loading.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread of it is at work, which cannot be told to end in the midst of a call."""
+        return self.desk.alive or (self._loading is not None and self._loading.is_alive())
 
     def _load(self) -> None:
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -92,6 +94,24 @@ def test_a_service_that_still_loads_can_be_stopped_too(shared: Path) -> None:
         assert process.wait(30) == 0
 
 
+def test_a_service_that_is_stopped_in_the_midst_of_a_call_ends_as_others_do(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime aborts a process whose interpreter has ended when it comes back to it."""
+    monkeypatch.setenv("FARM_CALIBRATE", "true")
+    for _ in range(3):
+        with running(shared, "yourtts", "--port", "0", "--voice", "flite") as (process, _url):
+            while not [*shared.glob("cache/budgets/*.lock")]:
+                assert process.poll() is None
+                time.sleep(0.02)
+            time.sleep(0.2)
+            assert not [*shared.glob("cache/budgets/*.json")], "it measures still"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        assert (shared / "log").read_text() == ""
+        shutil.rmtree(shared / "cache" / "budgets")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_no_code_that_is_interrupted_makes_an_error_of_an_end_that_was_asked_for(
     number: signal.Signals,
@@ -146,6 +166,18 @@ def test_an_unknown_voice_is_refused_with_the_names(command: Command) -> None:
         command("serve", "piper", "--voice", "ghost")
 
 
+def test_a_revoked_voice_is_refused_and_in_nobodys_way(
+    starts: Callable[..., list[tuple[Voice, Engine]]], home: Path
+) -> None:
+    (home / "voices").mkdir(parents=True)
+    text = "engine: yourtts_onnx\nlanguage: en\nfiles: {encoder: a/b.onnx}\nrevoked: '2026-01-01'\n"
+    (home / "voices" / "gone.yaml").write_text(text)
+    ((voice, _),) = starts("")
+    assert voice.id == "flite"
+    with pytest.raises(UnknownVoice, match="'gone' was revoked on 2026-01-01"):
+        starts("gone")
+
+
 def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
     with running(shared, "yourtts", "--port", "0") as (_, url):
         wait(url)
@@ -163,7 +195,7 @@ def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
 @pytest.fixture
 def starts(
     command: Command, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], list[tuple[Voice, Engine]]]:
+) -> Callable[..., list[tuple[Voice, Engine]]]:
     """Start `farm serve yourtts` as far as its voices are loaded; they, each time."""
     loaded: list[tuple[Voice, Engine]] = []
 
@@ -172,9 +204,9 @@ def starts(
 
     monkeypatch.setattr(serving, "serve", serve)
 
-    def start() -> list[tuple[Voice, Engine]]:
+    def start(voice: str = "ann") -> list[tuple[Voice, Engine]]:
         loaded.clear()
-        assert command("serve", "yourtts", "--voice", "ann").exit_code == 0
+        assert command("serve", "yourtts", "--voice", voice).exit_code == 0
         return list(loaded)
 
     return start
