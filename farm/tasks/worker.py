@@ -139,6 +139,12 @@ class Child:
         # Whatever it does, it ends when its parent ends in any way.
         die_with_parent(signal.SIGKILL)
         signal.signal(_NOT_NEEDED, signal.SIG_DFL)
+        try:
+            self._prepare()
+        finally:  # Celery logs what goes wrong here, and has the child take work all the same
+            signal.signal(_NOT_NEEDED, signal.SIG_IGN)
+
+    def _prepare(self) -> None:
         keep_freed_memory()
         compute_in_long_slices()
         try:
@@ -154,7 +160,6 @@ class Child:
             farm = self._create_farm()
             warm(farm, self._family, count)
             self._hands = Hands(farm)
-        signal.signal(_NOT_NEEDED, signal.SIG_IGN)
 
     def end(self, **_: Any) -> None:
         """Finish what is in hand, before this process ends in good order."""

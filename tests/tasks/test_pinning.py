@@ -86,6 +86,19 @@ def test_a_worker_that_is_told_to_stop_waits_for_no_voice_that_loads(
     assert [*(tmp_path / "cache" / "recent").glob("*.warming")] == [], "nobody died of it"
 
 
+def test_a_child_that_could_not_warm_up_is_not_ended_in_the_midst_of_its_work(
+    redis_url: str, tmp_path: Path
+) -> None:
+    use(tmp_path, 0.1)
+    for slot in ("cuda:0#0.0", "cuda:1#0.1"):  # nobody can note there that he begins
+        (tmp_path / "cache" / "recent" / f"tone.{slot}.warming").symlink_to("nowhere/at/all")
+    with worker(redis_url, tmp_path) as made:
+        made.submit("A line [[slow]] [[slow]] is read.")
+        until(lambda: any(note["said"] for note in made.spoken_by(1).values()))
+        assert made.end() == 0
+        assert len(made.farm.segments()) == 1
+
+
 def test_all_children_of_one_device_warm_up_each_for_itself(redis_url: str, tmp_path: Path) -> None:
     use(tmp_path, 1)
     options = {"FARM_DEVICES": "cpu", "FARM_PER_DEVICE": "2", "FARM_WARM": "1"}
