@@ -97,6 +97,18 @@ def _warn_of_unknown(environment: Mapping[str, str]) -> None:
         errors.print(f"farm: {name} is no setting{hint}", style="yellow", markup=False)
 
 
+def _open_errors() -> None:
+    """Have a closed standard error lead nowhere: what is opened first would be taken for it.
+
+    A worker's watch and Celery write there, too, and fail without it.
+    """
+    if sys.stderr is None:
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) < 2:
+            pass  # a closed standard input, too
+        os.set_inheritable(descriptor, True)
+        sys.stderr = sys.__stderr__ = os.fdopen(descriptor, "w")  # type: ignore[misc]
+
+
 def _check_output() -> None:
     """Refuse a closed standard output: what a command says, or a key that it makes, would be lost.
 
@@ -108,6 +120,7 @@ def _check_output() -> None:
 
 def main() -> None:
     """Run the command line: one line for a person where something fails, exit code 0 on success."""
+    _open_errors()
     logs.set_up()
     _warn_of_unknown(os.environ)
     try:

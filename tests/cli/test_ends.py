@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from farm.cli import app
 from farm.cli import book as books
+from farm.ledger import Ledger
 from tests.homes import VOICE, Home, until
 from tests.homes import home as real_home
 
@@ -214,6 +216,17 @@ def test_a_command_that_needs_none_of_them_runs_without(
     made = shell(f"{{farm}} say Hello. -o out.wav {closed}", running, tmp_path)
     assert made.stdout.startswith("out.wav ")
     assert (tmp_path / "out.wav").stat().st_size > 1000
+
+
+def test_a_worker_runs_without_a_standard_error(redis_url: str, tmp_path: Path) -> None:
+    store = (tmp_path / "store").as_uri()
+    settings = {"FARM_BROKER_URL": redis_url, "FARM_STORE_URL": store, "FARM_HOME": str(tmp_path)}
+    line = f"exec {sys.executable} -m farm.cli worker --family tone 2>&-"
+    with subprocess.Popen(["bash", "-c", line], env={**os.environ, **settings}) as worker:
+        ledger = Ledger(redis_url)
+        until(lambda: ledger.slots("tone") or worker.poll() is not None)
+        worker.terminate()
+        assert worker.wait(30) == 0
 
 
 def shell(script: str, farm: Home, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
