@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from farm.calibration import Budgets
 from farm.cli.ending import end_well
 from farm.config import Settings, read_settings
 from farm.engines import Engine
-from farm.errors import UnknownVoice
+from farm.errors import InvalidInput, UnknownVoice
 from farm.jobs import Voice
 from farm.serving import Options
 from farm.studio import catalogue
@@ -83,6 +84,7 @@ def _chosen(settings: Settings, names: Sequence[str], engines: Sequence[str]) ->
 def _serve(settings: Settings, files: Sequence[VoiceFile], options: Options) -> None:
     end_well()
     names = ", ".join(file.id for file in files)
+    options = replace(options, revoked=partial(_revoked, {file.id: file.path for file in files}))
     if settings.calibrates(options.device):
         options = replace(options, budgets=partial(_budgets, settings, options.device))
     loaders = [partial(_load, file, settings, options.device) for file in files]
@@ -93,6 +95,20 @@ def _load(file: VoiceFile, settings: Settings, device: str) -> tuple[Voice, Engi
     """Load a voice from this host's cache: what its engine keeps there is there at each start."""
     voice = voices.pin(file)
     return voice, engines.load(voice, voices.keep(file, voice, settings.cache / "voices"), device)
+
+
+def _revoked(paths: Mapping[str, Path], voice: Voice) -> bool:
+    """Whether a voice's YAML says by now that it was revoked."""
+    path = paths[voice.id]
+    try:
+        return _says(path, path.stat().st_mtime_ns)
+    except (OSError, InvalidInput):  # somebody edits it: what is loaded was valid
+        return False
+
+
+@lru_cache(maxsize=64)
+def _says(path: Path, _changed: int) -> bool:
+    return bool(voices.read(path).revoked)
 
 
 def _budgets(settings: Settings, device: str) -> Budgets:

@@ -49,6 +49,8 @@ class Options:
     """Folder of the registered speakers: `yourtts` only."""
     budgets: Callable[[], Budgets] | None = None
     """What is measured on this kind of device, asked when the voices are loaded; None: nothing."""
+    revoked: Callable[[Voice], bool] = lambda _: False
+    """Whether a voice was revoked since it was loaded; asked for each request."""
 
 
 def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], None]) -> None:

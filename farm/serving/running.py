@@ -39,7 +39,14 @@ def serve(options: Options, loaders: Sequence[Loader], ready: Callable[[str], No
 def create_service(options: Options, loaders: Sequence[Loader]) -> Service:
     """Return a service that has loaded nothing yet; see `Desk` for batches on a CPU."""
     desk = Desk(options.queue, 1 if options.device == "cpu" else BATCH)
-    return Service(loaders, options.device, desk, options.timeout_s, budgets=options.budgets)
+    return Service(
+        loaders,
+        options.device,
+        desk,
+        options.timeout_s,
+        revoked=options.revoked,
+        budgets=options.budgets,
+    )
 
 
 def create_app(options: Options, service: Service) -> FastAPI:

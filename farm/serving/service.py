@@ -41,8 +41,9 @@ class Service:
     """Ends the server."""
     accept: Callable[[Loaded], object] = lambda _: None
     """Raises for a voice that the service has no use for."""
+    revoked: Callable[[Voice], bool] = lambda _: False
     budgets: Callable[[], Budgets] | None = None
-    """See `Options.budgets`."""
+    """See `Options`."""
     somebody: Callable[[Loaded], AbstractContextManager[str]] = lambda _: nullcontext("")
     """Names who speaks while a voice is measured."""
     voices: Mapping[str, Loaded] = field(default_factory=dict)
@@ -117,25 +118,34 @@ class Service:
         }
 
     def ready(self) -> Mapping[str, Loaded]:
-        """Return the voices, or raise `Unavailable` while they are not loaded."""
+        """Return the voices that were not revoked meanwhile.
+
+        Raises:
+            UnknownVoice: they all were.
+            Unavailable: they are not loaded yet.
+        """
         if not self.voices:
             raise Unavailable(f"the model is not loaded ({self.state}): ask again later")
-        return self.voices
+        left = {name: each for name, each in self.voices.items() if not self.revoked(each.voice)}
+        if not left:
+            raise UnknownVoice("what this service spoke with was revoked: start it with another")
+        return left
 
     def voice(self, name: str) -> Loaded:
         """Return a voice; there is no default.
 
         Raises:
             InvalidInput: none is named.
-            UnknownVoice: there is none of that name.
+            UnknownVoice: there is none of that name, or it was revoked.
             Unavailable: they are not loaded yet.
         """
-        choices = f"choose one of {', '.join(sorted(self.ready()))}"
+        known = self.ready()
+        choices = f"choose one of {', '.join(sorted(known))}"
         if not name:
             raise InvalidInput(f"no voice given: {choices}")
-        if name not in self.voices:
+        if name not in known:
             raise UnknownVoice(f"unknown voice {name!r}: {choices}")
-        return self.voices[name]
+        return known[name]
 
 
 def primary(language: str) -> str:

@@ -178,6 +178,21 @@ def test_a_revoked_voice_is_refused_and_in_nobodys_way(
         starts("gone")
 
 
+def test_a_voice_that_is_revoked_while_it_is_served_is_spoken_no_more(shared: Path) -> None:
+    described = shared / "voices" / "ann.yaml"
+    described.parent.mkdir(exist_ok=True)
+    described.write_text("engine: tone\nlanguage: en\n")
+    with running(shared, "piper", "--port", "0", "--voice", "ann") as (_, url):
+        wait(url)
+        body = {"text": "Hello.", "voice": "ann"}
+        assert urllib3.request("POST", f"{url}/tts", json=body).status == 200
+        with described.open("a") as file:
+            file.write("revoked: '2026-01-01'\n")
+        response = urllib3.request("POST", f"{url}/tts", json=body)
+        assert (response.status, b"was revoked" in response.data) == (404, True)
+    described.unlink()
+
+
 def test_the_pair_that_ships_is_served_with_its_speakers(shared: Path) -> None:
     with running(shared, "yourtts", "--port", "0") as (_, url):
         wait(url)

@@ -354,3 +354,15 @@ def test_samples_are_those_of_the_engine_to_the_last_bit(there: Served, engine: 
     own = engine.speak([segment])[0].samples
     inner = slice(RATE // 200, -RATE // 200)  # the edges are faded
     np.testing.assert_allclose(samples[inner], own[inner], atol=0.6 / 32768)
+
+
+def test_a_voice_that_was_revoked_is_listed_and_spoken_no_more() -> None:
+    revoked: list[str] = []
+    engines = [Listening(voice()), Listening(voice("odd"))]
+    with served("piper", *engines, revoked=lambda each: each.id in revoked) as there:
+        assert there.post("/tts", {"text": "Hello.", "voice": "odd"}).status == 200
+        revoked.append("odd")
+        said = problem(there.post("/tts", {"text": "Hello.", "voice": "odd"}))
+        assert said == "unknown voice 'odd': choose one of tone"
+        assert [each["name"] for each in there.get("/voices").json()["voices"]] == ["tone"]
+        assert there.post("/tts", {"text": "Hello.", "voice": "tone"}).status == 200

@@ -277,3 +277,16 @@ def test_a_voice_that_cannot_clone_is_not_served() -> None:
     with served("yourtts", Listening(voice()), wait=False) as there:
         there.thread.join(20)
         assert "cannot speak with the voice of a reference" in str(there.service.error)
+
+
+def test_nobody_speaks_with_a_model_that_was_revoked(engine: Cloning, folder: Path) -> None:
+    revoked: list[str] = []
+    with served(
+        "yourtts", engine, speakers=folder, revoked=lambda each: each.id in revoked
+    ) as there:
+        assert register(there).status == 200
+        revoked.append("tone")
+        for answer in (synthesize(there, speaker_id="ann"), synthesize(there, speaker="alto")):
+            assert (answer.status, "was revoked" in problem(answer)) == (404, True)
+        assert "was revoked" in problem(register(there, "bob"))
+        assert engine.spoken_as == []
