@@ -340,6 +340,14 @@ def test_a_voice_of_this_host_is_kept_in_the_cache_without_a_store(
     assert (where / "tiny.onnx").read_bytes() == (folder / "tiny" / "tiny.onnx").read_bytes()
 
 
+def test_who_may_read_a_file_of_a_voice_may_read_it_in_the_cache(folder: Path, cache: Path) -> None:
+    file = tiny(folder)
+    (folder / "tiny" / "tiny.onnx").chmod(0o400)
+    where = voices.keep(file, voices.pin(file), cache)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in where.iterdir()}
+    assert modes["tiny.onnx"] == "0o400"
+
+
 def test_what_a_killed_process_left_in_the_cache_is_removed_by_another(
     folder: Path, cache: Path
 ) -> None:

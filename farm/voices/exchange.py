@@ -74,9 +74,9 @@ def keep(file: VoiceFile, voice: Voice, cache: Path) -> Path:
     """
 
     def copy(fresh: Path) -> None:
-        for path in file.files.values():
+        for path in {*file.files.values()}:
             with mapped("copy", path):
-                shutil.copyfile(path, fresh / path.name)
+                shutil.copy(path, fresh / path.name)  # and who may read it
         if not _whole(voice, fresh):
             raise Unavailable(f"the files of voice {voice.id!r} changed while they were copied")
 
