@@ -11,6 +11,7 @@ from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as lists
@@ -39,6 +40,11 @@ def strict(refuse: Refuse) -> type[Consumer]:
                     self._refuse(message, f"{type(error).__name__}: {error}")
 
             return on_task_received
+
+        def on_ready(self) -> None:
+            # Celery takes children that were ended, as they warmed up, for such that cannot begin.
+            state.maybe_shutdown()
+            super().on_ready()
 
         def on_unknown_message(self, _: Any, message: Any) -> None:
             self._refuse(message, "it is no task")

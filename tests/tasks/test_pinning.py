@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pytest
+from celery.exceptions import WorkerShutdown
+from celery.worker import state
 
 from farm.audio import flac
 from farm.cli.jobs import facts
@@ -20,6 +23,7 @@ from farm.contents import details
 from farm.ledger import Ledger
 from farm.schema import to_json
 from farm.storage.local import LocalStore
+from farm.tasks.strict import strict
 from farm.voices import revocation
 from farm.voices.pinning import content_digest
 from tests.running import tone
@@ -84,6 +88,16 @@ def test_a_worker_that_is_told_to_stop_waits_for_no_voice_that_loads(
         assert "Traceback" not in said
         assert "died while it warmed up" not in said
     assert [*(tmp_path / "cache" / "recent").glob("*.warming")] == [], "nobody died of it"
+
+
+def test_a_worker_that_is_told_to_stop_while_it_starts_does_not_count_its_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Celery does next, and calls those that were ended such that could not start."""
+    kind = strict(lambda *_: None)
+    monkeypatch.setattr(state, "should_stop", 0)
+    with pytest.raises(WorkerShutdown):
+        object.__new__(kind).on_ready()
 
 
 def test_a_child_that_could_not_warm_up_is_not_ended_in_the_midst_of_its_work(
