@@ -119,8 +119,9 @@ def read(path: Path) -> DVector:
 
 
 def write(path: Path, d_vector: DVector) -> None:
-    """Store a d-vector (`.npy`, float32), whole or not at all."""
+    """Store a d-vector (`.npy`, float32), whole or not at all, for its owner only."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".d_vector-") as name:
         fresh = Path(name) / "d_vector.npy"
+        fresh.touch(0o600)
         np.save(fresh, np.asarray(d_vector, np.float32), allow_pickle=False)
         fresh.replace(path)

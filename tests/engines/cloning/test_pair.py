@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -110,6 +111,7 @@ def test_references_are_embedded_once_per_voice_and_host(
         assert loud(heard, tmp_path) == pytest.approx(0.1)
     assert len(embedded) == 1
     assert kept(tmp_path) == [tmp_path / f".d_vector-{heard.digest}.npy"]
+    assert stat.S_IMODE(kept(tmp_path)[0].stat().st_mode) == 0o600
     soundfile.write(tmp_path / "a.wav", np.full(16_000, 0.3), 16_000, "FLOAT")
     assert loud(replaced(heard, digest="3" * 64), tmp_path) == pytest.approx(0.3)
     assert len(embedded) == 2
