@@ -43,7 +43,7 @@ def test_show_counts_and_lists_what_was_spoken_with_something_missing(
         {"item": 2, "id": "l2", "message": LACK, "text": "Three [[lack]].", "segments": 1},
     ]
     text = command("jobs", "show", "lines").stdout
-    assert "\nwarned    3 segments were spoken with something missing\n" in text
+    assert "\nwarned    3 of the segments were spoken with something missing\n" in text
     assert f"warnings\n  item l1  'One [[lack]].': {LACK} (2 segments)\n" in text
     assert text.endswith(f"  item l2  'Three [[lack]].': {LACK}\n")
 
