@@ -148,6 +148,8 @@ class Budgets:
 
     folder: Path
     card: str
+    clock: Callable[[], float] = time.perf_counter
+    """In seconds; what passes are timed by."""
 
     def known(self, voice: Voice) -> Setting | None:
         """Return what was measured for a voice; None where nothing was."""
@@ -172,7 +174,7 @@ class Budgets:
 
     def _measured(self, voice: Voice, engine: Engine, segment: Segment) -> Setting:
         try:
-            passes = compare(engine, segment)
+            passes = compare(engine, segment, self.clock)
         except (OutOfMemory, EngineError) as error:
             log.warning("voice %s: no budget could be measured: %s", voice.id, error)
             return Setting()

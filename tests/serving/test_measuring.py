@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,14 +23,15 @@ from farm.serving.desk import BATCH
 from farm.text.examples import SENTENCES
 from tests.serving.servers import SIZE, Cloning, Listening, Served, served, voice
 
-#: A pass costs so much that batches pay as long as they fit.
-COSTLY: dict[str, Any] = {"seconds_per_pass": 0.02, "most_characters": 600}
+#: What fits into a pass.
+SMALL: dict[str, Any] = {"most_characters": 600}
 COUNT = 20
 
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Budgets:
-    return Budgets(tmp_path / "budgets", "Pretend A")
+    """By its clock a pass takes a second whatever is in it: batches pay as long as they fit."""
+    return Budgets(tmp_path / "budgets", "Pretend A", itertools.count().__next__)
 
 
 @pytest.fixture
@@ -56,14 +58,14 @@ def sizes(there: Served, engine: Listening) -> list[int]:
 def test_a_voice_is_measured_before_the_first_request_and_once_on_a_host(
     pretend: Callable[[], Budgets], kept: Budgets
 ) -> None:
-    engine = Listening(voice(**COSTLY))
+    engine = Listening(voice(**SMALL))
     with served("piper", engine, budgets=pretend) as there:
         assert [len(batch) for batch in engine.batches][:4] == [1, 1, 2, 2]
         found = kept.known(engine.voice)
         assert found is not None
         assert there.service.voices["tone"].budget == found.budget > 1
         assert max(sizes(there, engine)) > BATCH
-    again = Listening(voice(**COSTLY))
+    again = Listening(voice(**SMALL))
     with served("piper", again, budgets=pretend) as there:
         assert again.batches == []
         assert there.service.voices["tone"].budget == found.budget
@@ -108,7 +110,7 @@ def test_a_voice_that_cannot_be_measured_is_served_as_if_nothing_were_known(
 
 
 def test_without_a_place_for_it_nothing_is_measured() -> None:
-    engine = Listening(voice(**COSTLY))
+    engine = Listening(voice(**SMALL))
     with served("piper", engine):
         assert engine.batches == []
 
@@ -131,7 +133,7 @@ def test_a_device_that_is_lost_while_it_is_measured_ends_the_service(
 def test_somebody_speaks_while_a_voice_of_many_is_measured(
     names: list[str], pretend: Callable[[], Budgets], kept: Budgets, tmp_path: Path
 ) -> None:
-    engine = Cloning(voice(**COSTLY))
+    engine = Cloning(voice(**SMALL))
     known = {name: [1.0, 0.0, 0.0, 0.0] for name in names}
     engine.speakers = Speakers("tone", SIZE, known)
     with served("yourtts", engine, budgets=pretend, speakers=tmp_path / "speakers") as there:
