@@ -162,9 +162,8 @@ def file_name(item: Item, spec: Spec) -> str:
     """Name an item's files for a person: a line by its id, a chapter by number and title."""
     if spec.kind != "book":
         return item.id
-    return (
-        f"{item.index + 1:03d} {files.readable(item.title)}".strip()
-    )  # 99 before 100 by name, too
+    # Three digits: 99 comes before 100 by name, too.
+    return f"{item.index + 1:03d} {files.readable(item.title)}".strip()
 
 
 def assemble(item: Item, rows: Iterable[Row], bench: Bench) -> ItemRecord:
